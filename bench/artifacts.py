@@ -1,0 +1,195 @@
+"""Content-addressed artifacts: the index, look-ups, integrity checks, atomic storage.
+
+An *artifact* is a directory of model files named by the SHA-256 of its content; a *recipe* says what it
+is and how it is made. The index maps recipe keys to artifacts, so that the host decides in a fraction of
+a second whether anything has to be made. Pure standard library, Python 3.9: imported by the host, by the
+prepare image and by every framework's image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import ArtifactError
+from bench.recipes import SCHEMA, Recipe, dataset_recipe, digest_lines, recipes, sha256_file
+
+_AGAIN = "delete this directory and prepare again"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact that is there: its recipe key, content hash, directory and index entry."""
+
+    key: str
+    sha256: str
+    directory: Path
+    bytes: int
+    files: tuple[str, ...]
+    entry: Mapping[str, Any]
+
+
+def plan(spec: Mapping[str, Any]) -> list[Recipe]:
+    """Recipes of the spec whose artifact is missing, in the order to make them; empty: nothing to do."""
+    cache = Path(spec["cache"])
+    index = read_index(cache)
+    return [recipe for recipe in recipes(spec) if _find(cache, recipe, index) is None]
+
+
+def read_index(cache: Path) -> dict[str, Any]:
+    """Index entries by recipe key; empty where nothing was prepared yet. A damaged index is an error."""
+    path = cache / "artifacts" / "index.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"schema {document['schema']!r}, expected {SCHEMA}")
+        entries: dict[str, Any] = document["entries"]
+        return entries
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"damaged artifact index: {error}", where=str(path), remedy="delete the file and prepare again"
+        ) from error
+
+
+def lookup(cache: Path, recipe: Recipe) -> Artifact | None:
+    """The recipe's artifact, or None when it is not (wholly) there. Sizes are checked, hashes are not."""
+    return _find(cache, recipe, read_index(cache))
+
+
+def data_directory(cache: Path, dataset: str) -> Path:
+    """Where the preprocessed arrays of a dataset are, made or not: <cache>/data/<key>."""
+    return cache / "data" / dataset_recipe(dataset).key[:16]
+
+
+def verify(directory: Path, sha256: str) -> None:
+    """Raise ArtifactError unless the directory's content has this hash."""
+    if not directory.is_dir():
+        raise ArtifactError("artifact is not there", where=str(directory), remedy="prepare again")
+    actual = directory_hash(directory)
+    if actual != sha256:
+        raise ArtifactError(
+            f"artifact is corrupt: content hash {actual[:12]}, expected {sha256[:12]}",
+            where=str(directory),
+            remedy=_AGAIN,
+        )
+
+
+def verify_data(directory: Path) -> None:
+    """Raise ArtifactError unless every array of a data directory has the hash its manifest names."""
+    try:
+        named = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["files"]
+        wrong = [name for name, facts in named.items() if sha256_file(directory / name) != facts["sha256"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"data cache is damaged: {error}", where=str(directory), remedy=_AGAIN) from error
+    if wrong:
+        raise ArtifactError(f"corrupt arrays: {', '.join(wrong)}", where=str(directory), remedy=_AGAIN)
+
+
+def _find(cache: Path, recipe: Recipe, index: Mapping[str, Any]) -> Artifact | None:
+    entry = index.get(recipe.key)
+    if entry is None:
+        return None
+    if recipe.framework == "dataset":
+        directory = data_directory(cache, recipe.dataset)
+    else:
+        directory = cache / "artifacts" / entry["sha256"]
+    try:
+        size = sum((directory / name).stat().st_size for name in entry["files"])
+    except FileNotFoundError:
+        return None
+    if size != entry["bytes"]:
+        return None
+    return Artifact(recipe.key, entry["sha256"], directory, size, tuple(entry["files"]), entry)
+
+
+@contextlib.contextmanager
+def exclusive(cache: Path) -> Iterator[None]:
+    """Hold the cache for one prepare at a time, and clear what an interrupted one left behind."""
+    for name in ("artifacts", "data"):
+        (cache / name).mkdir(parents=True, exist_ok=True)
+    with open(cache / "artifacts" / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in ("artifacts", "data"):
+            for stale in (cache / name).glob(".tmp-*"):
+                if stale.is_dir():
+                    shutil.rmtree(stale)
+                else:
+                    stale.unlink()
+        yield
+
+
+@contextlib.contextmanager
+def workspace(cache: Path, recipe: Recipe) -> Iterator[Path]:
+    """A new empty directory on the cache's file system; whatever is left in it goes at the end."""
+    parent = cache / ("data" if recipe.framework == "dataset" else "artifacts")
+    directory = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def store(cache: Path, recipe: Recipe, directory: Path, facts: Mapping[str, Any]) -> Artifact:
+    """Move a finished workspace to its place and name it in the index (under `exclusive`).
+
+    `facts` go into the entry beside the recipe: "versions", "notes", "agreement". A kill before the last
+    step leaves the index as it was; the artifact in flight is all that is lost.
+    """
+    files = tuple(sorted(p.name for p in directory.iterdir()))
+    size = sum((directory / name).stat().st_size for name in files)
+    digest = directory_hash(directory)
+    if recipe.framework == "dataset":
+        target = data_directory(cache, recipe.dataset)
+    else:
+        target = cache / "artifacts" / digest
+    for name in files:
+        _fsync(directory / name)
+    directory.chmod(0o755)
+    if target.exists():  # same name, made before: either identical, or damaged since
+        shutil.rmtree(target)
+    directory.rename(target)
+    content = {"sha256": digest, "bytes": size, "files": files, "recipe": asdict(recipe), **facts}
+    entry = json.loads(json.dumps(content))  # what a later look-up reads
+    entries = read_index(cache)
+    entries[recipe.key] = entry
+    _write_json(cache / "artifacts" / "index.json", {"schema": SCHEMA, "entries": entries})
+    return Artifact(recipe.key, digest, target, size, files, entry)
+
+
+def directory_hash(directory: Path) -> str:
+    """SHA-256 over the sorted lines "<file sha256>  <file name>" of a flat directory."""
+    return digest_lines((sha256_file(p), p.name) for p in directory.iterdir())
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Replace a JSON file so that a reader or a power cut sees the old one or the new one, never half."""
+    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(document, stream, indent=1, sort_keys=True)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    _fsync(path.parent)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,83 @@
+"""Every way the kit can fail, each with an exit code of its own.
+
+A message says what is wrong, `where` (file, table, key, value) and a `remedy` (what to do).
+Programming errors are not caught here: they keep their traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KitError(Exception):
+    """Base of all errors shown to a user as one message without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n  -> {self.remedy}" if self.remedy else text
+
+
+class CellsFailed(KitError):
+    """The run went to its end, but some cells failed; the report names them."""
+
+    exit_code = 1
+
+
+class MatrixError(KitError):
+    """matrix.toml is not what the kit understands."""
+
+    exit_code = 2
+
+
+class UsageError(KitError):
+    """A flag or filter names something that does not exist."""
+
+    exit_code = 3
+
+
+class EngineError(KitError):
+    """The engine is missing, does not answer, or died."""
+
+    exit_code = 4
+
+
+class BuildError(KitError):
+    """A wheel, base or image could not be made."""
+
+    exit_code = 5
+
+
+class ArtifactError(KitError):
+    """An artifact or a data cache is missing, or its content is not what its name says."""
+
+    exit_code = 6
+
+
+class ResultError(KitError):
+    """A result file is damaged or of another schema."""
+
+    exit_code = 7
+
+
+class MeasureError(KitError):
+    """A framework or LoadGen could not run a cell."""
+
+    exit_code = 8
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return "unknown KIND 'name'; did you mean 'x'? Known: ..." with the nearest match first."""
+    names = sorted(known)
+    folded = {candidate.lower(): candidate for candidate in names}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    hint = f" Did you mean '{folded[near[0]]}'?" if near else ""
+    return f"unknown {kind} '{name}'.{hint} Known: {', '.join(names) or 'none'}"

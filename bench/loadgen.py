@@ -1,0 +1,256 @@
+"""Drive LoadGen (mlcommons-loadgen): settings, system under test, and its detail log.
+
+The Python binding costs about 1 us a query when the callback is a closure over what it needs and
+the response object is reused (ConstructFastSUT), so the system under test below is closures, not
+methods. Response memory lives as long as the test.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from bench.accuracy import ANSWER_BYTES, TOP, best
+from bench.errors import MeasureError
+
+if TYPE_CHECKING:
+    from bench.frameworks import AsyncRunner, Runner
+    from bench.samples import Library
+
+    Issue = Callable[["list[int]", "list[int]"], None]
+
+#: LoadGen generates 1.1 x (expected rate) x (minimum duration) queries; see `settings`.
+_LOADGEN_SLACK = 1.1
+#: Offline: samples beyond (calibrated rate) x (minimum duration), against a calibration that was slow.
+_OFFLINE_MARGIN = 1.15
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The pre-run: timed calls and seconds of the fastest one (a call is one batch)."""
+
+    calls: int
+    seconds_per_call: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """TestSettings attributes by LoadGen's names, and why they fall short of what was asked."""
+
+    attributes: Mapping[str, float]
+    shortfall: tuple[str, ...]
+
+
+def settings(scenario: str, asked: Mapping[str, Any], batch: int, calibration: Calibration) -> Settings:
+    """LoadGen's settings for a performance run.
+
+    `asked` is the profile's: min_queries (Offline: samples), min_duration and max_duration (seconds; 0:
+    no limit), percentile, samples_per_query. Streams are told half the calibrated latency, so that enough
+    queries are generated. LoadGen cannot end an Offline query early, so there max_duration caps the number
+    of samples, a multiple of the batch; where that is less than asked, the shortfall says so.
+    """
+    common = {"min_duration_ms": round(asked["min_duration"] * 1000)}
+    if scenario == "Offline":
+        rate = batch / calibration.seconds_per_call
+        wanted = max(asked["min_queries"], _OFFLINE_MARGIN * rate * asked["min_duration"])
+        batches = math.ceil(wanted / batch)
+        if asked["max_duration"]:
+            batches = min(batches, max(1, int(rate * asked["max_duration"] / batch)))
+        count = batches * batch
+        floor = max(asked["min_duration"], 1e-3) * _LOADGEN_SLACK
+        shortfall: tuple[str, ...] = ()
+        if count < asked["min_queries"]:
+            shortfall = (
+                f"{asked['min_queries']} samples asked, {count} issued: {rate:.3g} samples/s do not fit more "
+                f"into the profile's max_duration of {asked['max_duration']:g} s (edgequant's reason)",
+            )
+        expected = min(rate, 0.99 * count / floor)
+        return Settings({**common, "min_query_count": count, "offline_expected_qps": expected}, shortfall)
+    expected_ns = max(1, round(calibration.seconds_per_call * 1e9 / 2))
+    streams = {
+        **common,
+        "min_query_count": asked["min_queries"],
+        "max_duration_ms": round(asked["max_duration"] * 1000),
+    }
+    percentile = asked["percentile"] / 100
+    if scenario == "SingleStream":
+        own = {"single_stream_expected_latency_ns": expected_ns}
+        own["single_stream_target_latency_percentile"] = percentile
+    else:
+        own = {"multi_stream_expected_latency_ns": expected_ns}
+        own["multi_stream_target_latency_percentile"] = percentile
+        own["multi_stream_samples_per_query"] = asked["samples_per_query"]
+    return Settings({**streams, **own}, ())
+
+
+@dataclass(frozen=True)
+class Test:
+    """One LoadGen test: where it logs, its seed, and the sizes of the sample library."""
+
+    scenario: str
+    accuracy: bool
+    logs: Path
+    seed: int
+    total_samples: int
+    loaded_samples: int
+
+
+def run(test: Test, attributes: Mapping[str, float], runner: Runner, library: Library) -> None:
+    """Run one LoadGen test to its end; logs are in `test.logs` (made here) afterwards.
+
+    Raises MeasureError for a stray audit.config, and whatever the runner raised inside the test.
+    """
+    if os.path.exists("audit.config"):
+        raise MeasureError(
+            "a stray audit.config would change this LoadGen test", where=os.getcwd(), remedy="remove the file"
+        )
+    import mlperf_loadgen as lg  # noqa: PLC0415 (only in the frameworks' images)
+
+    wanted = lg.TestSettings()
+    wanted.scenario = getattr(lg.TestScenario, test.scenario)
+    wanted.mode = lg.TestMode.AccuracyOnly if test.accuracy else lg.TestMode.PerformanceOnly
+    for name in ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed"):
+        setattr(wanted, name, test.seed)
+    for name, value in attributes.items():
+        setattr(wanted, name, value)
+    test.logs.mkdir(parents=True, exist_ok=True)
+    log = lg.LogSettings()
+    output = lg.LogOutputSettings()
+    output.outdir = str(test.logs)
+    output.copy_summary_to_stdout = False
+    log.log_output = output
+    log.enable_trace = False
+    failure: list[BaseException] = []
+    issue = _system(lg, test, runner, library, failure)
+    sut = lg.ConstructFastSUT(issue, _nothing)
+    load = _guarded(library.load, failure)
+    qsl = lg.ConstructQSL(test.total_samples, test.loaded_samples, load, library.unload)
+    try:
+        lg.StartTestWithLogSettings(sut, qsl, wanted, log)
+    finally:
+        lg.DestroyQSL(qsl)
+        lg.DestroyFastSUT(sut)
+    if failure:
+        raise failure[0]
+
+
+# An exception that leaves a callback would make LoadGen abort the process at exit. So the first one is
+# kept, every sample is completed all the same (which ends the test at once), and `run` raises it.
+
+
+def _guarded(load: Callable[[list[int]], None], failure: list[BaseException]) -> Callable[[list[int]], None]:
+    def guarded(indices: list[int]) -> None:
+        try:
+            load(indices)
+        except BaseException as error:
+            failure.append(error)
+
+    return guarded
+
+
+def _nothing() -> None:
+    """Flush: nothing is buffered between issue and completion."""
+
+
+def _system(lg: Any, test: Test, runner: Runner, library: Library, failure: list[BaseException]) -> Issue:
+    """The system under test: the callback that gets (query ids, sample indices)."""
+    if test.accuracy:
+        return _answering(lg, runner, library, failure)
+    if test.scenario != "Offline":
+        return _streaming(lg, runner, library, failure)
+    if hasattr(runner, "start"):
+        return _queued(lg, cast("AsyncRunner", runner), library, failure)
+    return _batched(lg, runner, library, failure)
+
+
+def _streaming(lg: Any, runner: Runner, library: Library, failure: list[BaseException]) -> Issue:
+    """One query is one window; answers carry no data, which LoadGen ignores in performance mode."""
+    infer, window, complete = runner.run, library.window, lg.QuerySamplesComplete
+    responses = [lg.QuerySampleResponse(0, 0, 0) for _ in range(runner.batch)]
+
+    def issue(ids: list[int], indices: list[int]) -> None:
+        try:
+            if not failure:
+                infer(window(indices))
+        except BaseException as error:
+            failure.append(error)
+        for response, query in zip(responses, ids):
+            response.id = query
+        complete(responses)
+
+    return issue
+
+
+def _batched(lg: Any, runner: Runner, library: Library, failure: list[BaseException]) -> Issue:
+    """The one Offline query in batches, one after another."""
+    complete, response, batch = lg.QuerySamplesComplete, lg.QuerySampleResponse, runner.batch
+    infer, window = runner.run, library.window
+
+    def issue(ids: list[int], indices: list[int]) -> None:
+        for first in range(0, len(ids), batch):
+            try:
+                if not failure:
+                    infer(window(indices[first : first + batch]))
+            except BaseException as error:
+                failure.append(error)
+            complete([response(query, 0, 0) for query in ids[first : first + batch]])
+
+    return issue
+
+
+def _queued(lg: Any, runner: AsyncRunner, library: Library, failure: list[BaseException]) -> Issue:
+    """The one Offline query in batches, several in flight, completed from the workers' callbacks."""
+    complete, response, batch = lg.QuerySamplesComplete, lg.QuerySampleResponse, runner.batch
+    pending: dict[int, list[int]] = {}
+
+    def finish(first: int) -> None:
+        complete([response(query, 0, 0) for query in pending.pop(first)])
+
+    def issue(ids: list[int], indices: list[int]) -> None:
+        for first in range(0, len(ids), batch):
+            pending[first] = ids[first : first + batch]
+        try:
+            for first in range(0, len(ids), batch):
+                gathered = library.gathered
+                start = library.window(indices[first : first + batch])
+                runner.start(start, first)
+                if library.gathered != gathered:  # the scratch rows are in use until this one is done
+                    runner.wait()
+        except BaseException as error:
+            failure.append(error)
+        try:
+            runner.wait()
+        except BaseException as error:
+            failure.append(error)
+        for first in list(pending):  # only what failed is still here
+            finish(first)
+
+    runner.on_done(lambda request, first: finish(first))
+    return issue
+
+
+def _answering(lg: Any, runner: Runner, library: Library, failure: list[BaseException]) -> Issue:
+    """Accuracy: the answer of a sample is its five best classes (bench.accuracy)."""
+    complete, response, batch = lg.QuerySamplesComplete, lg.QuerySampleResponse, runner.batch
+    answers = np.full((batch, TOP), -1, np.int64)
+    pointer = answers.ctypes.data
+
+    def issue(ids: list[int], indices: list[int]) -> None:
+        for first in range(0, len(ids), batch):
+            queries = ids[first : first + batch]
+            try:
+                if not failure:
+                    logits = runner.run(library.window(indices[first : first + batch]))
+                    answers[: len(queries)] = best(logits[: len(queries)])
+            except BaseException as error:
+                failure.append(error)
+            places = range(pointer, pointer + answers.nbytes, ANSWER_BYTES)
+            complete([response(query, place, ANSWER_BYTES) for query, place in zip(queries, places)])
+
+    return issue

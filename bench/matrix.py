@@ -1,0 +1,251 @@
+"""matrix.toml as frozen dataclasses, strictly validated.
+
+The dataclasses are the only description of the file: `load` checks a file against them,
+`json_schema` prints them as the JSON schema that editors use. Every error names the file, the
+table, the key and the value, and suggests the nearest name for a typo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from bench.errors import MatrixError, unknown
+from bench.tables import Place, read, rule, schema
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a command uses when a flag is left out."""
+
+    platform: str
+    profile: str
+    stack: Annotated[str, rule(enum=["current"])]
+    seed: Annotated[int, rule(minimum=0)]
+
+
+@dataclass(frozen=True)
+class Base:
+    """What every image stands on: a registry reference by digest, else Debian packages."""
+
+    suite: str
+    packages: Annotated[tuple[str, ...], rule(minItems=1)]
+    registry: Annotated[str, rule(pattern="^$|@sha256:[0-9a-f]{64}$")] = ""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A device the results speak of (paper, Table IV).
+
+    `threads` 0 means every core the process may use; `memory` is what the device has; `isa`
+    caps oneDNN (ONEDNN_MAX_CPU_ISA); `qemu_cpu` is the CPU model for emulated smoke runs.
+    """
+
+    description: str
+    arch: Annotated[str, rule(enum=["any", "amd64", "arm64"])]
+    offline_batch: Annotated[int, rule(minimum=1)]
+    threads: Annotated[int, rule(minimum=0)]
+    cpu: str = ""
+    memory: Annotated[str, rule(pattern="^$|^[1-9][0-9]*(MiB|GiB)$")] = ""
+    isa: str = "native"
+    qemu_cpu: str = ""
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory of the device in bytes, or None where the matrix does not say."""
+        if not self.memory:
+            return None
+        unit = 1 << 30 if self.memory.endswith("GiB") else 1 << 20
+        return int(self.memory[:-3]) * unit
+
+
+@dataclass(frozen=True)
+class Image:
+    """One framework's container image: its pins, and what is dropped from its wheels."""
+
+    description: str
+    arches: Annotated[tuple[str, ...], rule(items={"enum": ["amd64", "arm64"]}, minItems=1)]
+    requirements: Annotated[tuple[str, ...], rule(minItems=1)]
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Framework:
+    """An inference framework, the image it lives in and the package whose version is reported."""
+
+    title: str
+    image: str
+    package: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network: `input` is one sample's shape (C, H, W); `profiles` are those that include it."""
+
+    title: str
+    gmacs: Annotated[float, rule(minimum=0)]
+    input: Annotated[tuple[int, ...], rule(items={"minimum": 1}, minItems=3, maxItems=3)]
+    classes: Annotated[int, rule(minimum=2)]
+    profiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Method:
+    """A quantization method (Table II) and the frameworks that offer it (Table III)."""
+
+    title: str
+    bits: Annotated[int, rule(enum=[8, 16, 32])]
+    kind: Annotated[str, rule(enum=["none", "dynamic", "static"])]
+    symmetry: str
+    frameworks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """Why a framework x method cannot exist; framework "*" speaks for all that are not named."""
+
+    framework: str
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A LoadGen scenario; `samples_per_query` 0 means one query holds every sample (Offline)."""
+
+    title: str
+    samples_per_query: Annotated[int, rule(minimum=0)]
+    metric: Annotated[str, rule(enum=["latency", "throughput"])]
+    percentile: Annotated[int, rule(minimum=1, maximum=99)]
+
+
+@dataclass(frozen=True)
+class Load:
+    """How LoadGen measures one scenario: durations in seconds; max_duration 0 means no limit.
+
+    `min_queries` counts queries, in Offline samples. `percentile` is LoadGen's target.
+    """
+
+    min_queries: Annotated[int, rule(minimum=1)]
+    min_duration: Annotated[float, rule(minimum=0)]
+    max_duration: Annotated[float, rule(minimum=0)]
+    percentile: Annotated[int, rule(minimum=1, maximum=99)]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How hard to measure: weights, data, rounds, samples and LoadGen's settings by scenario."""
+
+    description: str
+    weights: Annotated[str, rule(enum=["probe"])]
+    dataset: Annotated[str, rule(enum=["fashion-mnist"])]
+    performance: bool
+    rounds: Annotated[int, rule(minimum=1)]
+    performance_samples: Annotated[int, rule(minimum=1)]
+    accuracy_samples: Annotated[int, rule(minimum=1)]
+    accuracy_scenarios: tuple[str, ...]
+    scenarios: dict[str, Load]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The whole of matrix.toml."""
+
+    schema: Annotated[int, rule(enum=[1])]
+    defaults: Defaults
+    base: Base
+    platforms: dict[str, Platform]
+    images: dict[str, Image]
+    frameworks: dict[str, Framework]
+    models: dict[str, Model]
+    methods: dict[str, Method]
+    scenarios: dict[str, Scenario]
+    profiles: dict[str, Profile]
+    impossible: tuple[Impossible, ...] = ()
+
+    def reason_impossible(self, framework: str, method: str) -> str | None:
+        """Return why this framework x method cannot exist, or None if it can (Table III)."""
+        if framework in self.methods[method].frameworks:
+            return None
+        for wanted in (framework, "*"):
+            for row in self.impossible:
+                if (row.framework, row.method) == (wanted, method):
+                    return row.reason
+        raise MatrixError(f"no reason is given why {framework} x {method} cannot exist")
+
+
+def load(path: Path) -> Matrix:
+    """Read and validate `path`; raise MatrixError naming file, table, key and value."""
+    import tomllib  # not in Python 3.9, where the paper's stack runs and nobody reads the matrix
+
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MatrixError("no such file", where=str(path), remedy="run from a checkout") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MatrixError(f"not TOML: {error}", where=str(path)) from None
+    return parse(data, path.name)
+
+
+def parse(data: Mapping[str, Any], file: str = "matrix.toml") -> Matrix:
+    """Validate an already parsed matrix; `file` is only used in messages."""
+    matrix = read(Matrix, data, Place(file))
+    _check_references(matrix, file)
+    return matrix
+
+
+# ---------------------------------------------------------------------------- references
+
+
+def _references(matrix: Matrix) -> Iterator[tuple[str, str, str, str, Mapping[str, Any]]]:
+    """Yield (table, key, kind, name, known names) for every name that must exist elsewhere."""
+    yield "defaults", "platform", "platform", matrix.defaults.platform, matrix.platforms
+    yield "defaults", "profile", "profile", matrix.defaults.profile, matrix.profiles
+    for name, framework in matrix.frameworks.items():
+        yield f"frameworks.{name}", "image", "image", framework.image, matrix.images
+    for name, model in matrix.models.items():
+        for profile in model.profiles:
+            yield f"models.{name}", "profiles", "profile", profile, matrix.profiles
+    for name, method in matrix.methods.items():
+        for used in method.frameworks:
+            yield f"methods.{name}", "frameworks", "framework", used, matrix.frameworks
+    for name, profile_ in matrix.profiles.items():
+        for scenario in (*profile_.accuracy_scenarios, *profile_.scenarios):
+            yield f"profiles.{name}", "scenarios", "scenario", scenario, matrix.scenarios
+    for i, row in enumerate(matrix.impossible):
+        yield f"impossible[{i}]", "method", "method", row.method, matrix.methods
+        if row.framework != "*":
+            yield f"impossible[{i}]", "framework", "framework", row.framework, matrix.frameworks
+
+
+def _check_references(matrix: Matrix, file: str) -> None:
+    for table, key, kind, name, known in _references(matrix):
+        if name not in known:
+            Place(file, table, key).fail(unknown(kind, name, known))
+    for name, profile in matrix.profiles.items():
+        for scenario in matrix.scenarios:
+            if scenario not in profile.scenarios:
+                Place(file, f"profiles.{name}.scenarios", scenario).fail("missing table")
+    seen: set[tuple[str, str]] = set()
+    for i, row in enumerate(matrix.impossible):
+        if (row.framework, row.method) in seen:
+            Place(file, f"impossible[{i}]", "").fail(f"duplicate of {row.framework} x {row.method}")
+        if row.framework in matrix.methods[row.method].frameworks:
+            Place(file, f"impossible[{i}]", "").fail(f"methods.{row.method}.frameworks offers it")
+        seen.add((row.framework, row.method))
+    for framework in matrix.frameworks:
+        for method, facts in matrix.methods.items():
+            if framework not in facts.frameworks and not {(framework, method), ("*", method)} & seen:
+                Place(file, f"methods.{method}", "frameworks").fail(
+                      f"{framework} is not listed and no [[impossible]] row says why",
+                      f'add [[impossible]] framework = "{framework}" method = "{method}"')
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of matrix.toml for editors.
+
+    References between tables cannot be said in it; `load` checks them.
+    """
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema(Matrix)}

@@ -1,0 +1,271 @@
+"""One launch: one artifact in one round, all its scenarios, each a cell with a result of its own.
+
+A cell that fails says why and the others go on. Everything that is not timing (agreement, accuracy,
+kernel evidence) is collected after the timing, once, when the cell's result file is made.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import accuracy, artifacts, environment, frameworks, loadgen, mllog, results
+from bench.calibration import calibrate
+from bench.errors import ArtifactError, KitError, MeasureError, UsageError
+from bench.samples import Library, open_images, open_labels
+
+if TYPE_CHECKING:
+    from bench.frameworks import Array, Backend, Runner
+
+    Emit = Callable[[Mapping[str, Any]], None]
+
+SCHEMA = 1
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """Read a launch's spec. Raises UsageError for what is not one."""
+    try:
+        spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema = spec["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"not a measure spec: {error!r}", where=str(path)) from error
+    if schema != SCHEMA:
+        raise UsageError(f"measure spec of schema {schema!r}, expected {SCHEMA}", where=str(path))
+    return spec
+
+
+def launch(spec: Mapping[str, Any], emit: Emit) -> int:
+    """Measure the spec's cells, one event each; return 1 if any failed, else 0."""
+    try:
+        work = _Launch(spec)
+    except Exception as error:
+        for cell in spec["cells"]:
+            emit(_event(cell, spec, 0.0, _reason(error)))
+        return 1
+    failed = 0
+    for cell in spec["cells"]:
+        started = time.perf_counter()
+        reason = None
+        try:
+            work.measure(cell)
+        except Exception as error:
+            reason = _reason(error)
+            failed += 1
+        emit(_event(cell, spec, time.perf_counter() - started, reason))
+    return 1 if failed else 0
+
+
+def _event(
+    cell: Mapping[str, Any], spec: Mapping[str, Any], seconds: float, reason: str | None
+) -> dict[str, Any]:
+    return {
+        "event": "cell",
+        "id": cell["id"],
+        "round": spec["round"],
+        "seconds": round(seconds, 3),
+        "status": "failed" if reason else "ok",
+        "reason": reason,
+    }
+
+
+def _reason(error: Exception) -> str:
+    """One message a user can act on; what the kit did not foresee leaves its traceback on stderr."""
+    if isinstance(error, KitError):
+        return str(error)
+    traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+    if isinstance(error, MemoryError):
+        return str(
+            MeasureError("out of memory", remedy="fewer performance_samples, or a machine with more memory")
+        )
+    return str(MeasureError(f"{type(error).__name__}: {error}"))
+
+
+class _Launch:
+    """What the cells of a launch share: the verified artifact, its backend, the images."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self.spec = spec
+        self.run = Path(spec["results"])
+        self.artifact = Path(spec["artifact"])
+        artifacts.verify(self.artifact, spec["artifact_sha256"])
+        self.images = open_images(Path(spec["data"]))
+        first = spec["cells"][0]
+        for fact in ("framework", "model", "method", "isa"):
+            if len({cell[fact] for cell in spec["cells"]}) > 1:
+                raise UsageError(f"the cells of one launch differ in {fact}")
+        self.options = frameworks.Options(first["method"], spec["threads"], first["isa"])
+        module = frameworks.module(first["framework"], self.options)
+        started = time.perf_counter()
+        self.backend: Backend = module.load(self.artifact, self.options)
+        self.load_seconds = time.perf_counter() - started
+
+    def measure(self, cell: Mapping[str, Any]) -> None:
+        """Measure one cell in this round and write its result; nothing to do if the round is there."""
+        path = results.path_of(self.run, cell["id"])
+        result = results.open_for(path, cell["key"])
+        if results.has_round(result, self.spec["round"]):
+            return
+        started = time.perf_counter()
+        environment.reset_peak_memory()
+        subject = _Subject(self, cell)
+        row = subject.timed()
+        if result is None:
+            result = {**self._header(cell), **subject.judged(), "rounds": []}
+        row["seconds"] = time.perf_counter() - started
+        results.save(path, results.with_round(result, row))
+
+    def _header(self, cell: Mapping[str, Any]) -> dict[str, Any]:
+        spec = self.spec
+        names = ("platform", "stack", "framework", "model", "weights", "method", "scenario", "batch", "isa")
+        files = sorted(path for path in self.artifact.iterdir())
+        return {
+            "schema": results.SCHEMA,
+            "id": cell["id"],
+            "key": cell["key"],
+            "cell": {name: cell[name] for name in names},
+            "profile": spec["profile"],
+            "dataset": cell["dataset"],
+            "performance": spec["performance"] and not spec["emulated"],
+            "rounds_planned": spec["rounds"],
+            "asked": cell["settings"],
+            "artifact": {
+                "sha256": spec["artifact_sha256"],
+                "bytes": sum(path.stat().st_size for path in files),
+                "files": [path.name for path in files],
+            },
+            "environment": environment.describe(
+                engine=spec["engine"], lock=spec["lock"], emulated=spec["emulated"], threads=spec["threads"]
+            ),
+            "versions": _versions(spec["package"]),
+            "seeds": {"loadgen": spec["seed"]},
+        }
+
+
+class _Subject:
+    """One cell under test: its compiled model and its samples."""
+
+    def __init__(self, work: _Launch, cell: Mapping[str, Any]) -> None:
+        self.work, self.cell = work, cell
+        self.settings: Mapping[str, Any] = cell["settings"]
+        started = time.perf_counter()
+        self.runner: Runner = work.backend.compile(cell["batch"], cell["scenario"])
+        self.load_seconds = work.load_seconds + time.perf_counter() - started
+        self.capacity = self._capacity()
+        self.library = Library(work.images, work.backend.layout, cell["batch"], self.capacity, self._bind)
+
+    def _capacity(self) -> int:
+        """Samples loaded at once: the profile's, rounded up to whole batches."""
+        batch, asked = self.cell["batch"], self.settings["performance_samples"]
+        capacity = math.ceil(asked / batch) * batch
+        if capacity > len(self.work.images):
+            raise MeasureError(
+                f"performance_samples = {asked} at batch {batch} needs {capacity} images, "
+                f"the data has {len(self.work.images)}",
+                remedy="lower performance_samples in matrix.toml, or use more data",
+            )
+        return int(capacity)
+
+    def _bind(self) -> None:
+        self.runner.bind(self.library.store, self.library.starts())
+
+    def _test(self, *, accurate: bool, logs: str, samples: int) -> loadgen.Test:
+        folder = self.work.run / logs
+        loaded = min(self.capacity, samples)
+        return loadgen.Test(self.cell["scenario"], accurate, folder, self.work.spec["seed"], samples, loaded)
+
+    def timed(self) -> dict[str, Any]:
+        """Calibrate, run LoadGen in performance mode; the row of this round, `seconds` still to come."""
+        number, cell = self.work.spec["round"], self.cell
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self.library.load(range(self.capacity))
+        before = environment.state()
+        calibration = calibrate(self.runner, cell["scenario"], self.capacity, self.work.backend.warm_calls)
+        wanted = loadgen.settings(cell["scenario"], self.settings, cell["batch"], calibration)
+        test = self._test(
+            accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=len(self.work.images)
+        )
+        loadgen.run(test, wanted.attributes, self.runner, self.library)
+        after, peak = environment.state(), environment.peak_memory()
+        found = mllog.outcome(mllog.read(test.logs / "mlperf_log_detail.txt"), cell["scenario"])
+        if wanted.shortfall:
+            found["result"] = "INVALID"
+            found["reasons"] = [*found["reasons"], *wanted.shortfall]
+        return {
+            "round": number,
+            "started": now,
+            "load_seconds": self.load_seconds,
+            "calibration": {"calls": calibration.calls, "seconds_per_call": calibration.seconds_per_call},
+            **found,
+            "peak_memory_bytes": peak,
+            "before": before,
+            "after": after,
+            "logs": str(test.logs.relative_to(self.work.run)),
+        }
+
+    def judged(self) -> dict[str, Any]:
+        """The result's agreement, accuracy and evidence."""
+        reference = _reference(Path(self.work.spec["reference"]))
+        found: dict[str, Any] = {"agreement": accuracy.agreement(self._logits(len(reference)), reference)}
+        found["accuracy"], found["accuracy_reason"] = None, "the profile asks for none in this scenario"
+        if self.settings["accuracy_samples"]:
+            found["accuracy"], found["accuracy_reason"] = (
+                self._accuracy(self.settings["accuracy_samples"]),
+                None,
+            )
+        evidence = self.runner.evidence()
+        warning = frameworks.isa_warning(self.cell["framework"], self.cell["isa"])
+        found["evidence"] = (evidence.plus(warning) if warning else evidence).document()
+        return found
+
+    def _accuracy(self, samples: int) -> dict[str, Any]:
+        labels = open_labels(Path(self.work.spec["data"]))
+        if samples > min(len(labels), len(self.work.images)):
+            raise MeasureError(f"accuracy_samples = {samples}, but there are {len(labels)} labelled images")
+        test = self._test(accurate=True, logs=f"loadgen/{self.cell['id']}/accuracy", samples=samples)
+        per_query = self.settings["samples_per_query"]
+        attributes = (
+            {"multi_stream_samples_per_query": per_query} if self.cell["scenario"] == "MultiStream" else {}
+        )
+        loadgen.run(test, attributes, self.runner, self.library)
+        counts = accuracy.score(test.logs / "mlperf_log_accuracy.json", labels, samples)
+        return {
+            "scenario": self.cell["scenario"],
+            **counts,
+            "logs": str(test.logs.relative_to(self.work.run)),
+        }
+
+    def _logits(self, count: int) -> Array:
+        """Logits of the first `count` test images, float32 (count, classes), by the timed model."""
+        rows = []
+        for first in range(0, count, self.capacity):
+            chunk = list(range(first, min(first + self.capacity, count)))
+            self.library.load(chunk)
+            for start in range(0, len(chunk), self.runner.batch):
+                window = chunk[start : start + self.runner.batch]
+                rows.append(self.runner.run(self.library.window(window))[: len(window)].copy())
+        return np.concatenate(rows)
+
+
+def _reference(folder: Path) -> Array:
+    try:
+        logits: Array = np.load(folder / "logits.npy", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"no reference logits: {error}", where=str(folder), remedy="prepare again"
+        ) from error
+    return logits
+
+
+def _versions(package: str) -> dict[str, str]:
+    names = (package, "numpy", "mlcommons-loadgen")
+    return {"python": sys.version.split()[0], **{name: metadata.version(name) for name in names}}

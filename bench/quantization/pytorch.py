@@ -1,0 +1,59 @@
+"""Canonical model -> TorchScript: FP32, and INT8-SQ by FX graph mode (paper, section III-B-1).
+
+The files are saved scripted and not frozen: quantized weights are packed for the engine set at load time,
+so freezing belongs to the side that runs them (load, eval, `torch.jit.freeze`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.ao.quantization import get_default_qconfig_mapping
+from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+from bench.quantization import Parameter
+from bench.quantization.source import Source
+
+_BATCH = 8
+PACKAGES = ("torch", "torchvision")
+
+
+def convert(source: Source, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
+    """Write model.pt into `directory`."""
+    module = source.module
+    if method == "INT8-SQ":
+        engine = str(parameters["engine"])
+        torch.backends.quantized.engine = engine  # global; decides how weights are packed from here on
+        images = source.calibration[: int(parameters["calibration_samples"])]
+        module = quantize(module, engine, images)
+    example = torch.from_numpy(source.calibration[:2].copy()).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        traced = torch.jit.trace(module, example)
+    torch.jit.save(traced, str(directory / "model.pt"))
+
+
+def quantize(module: nn.Module, engine: str, images: npt.NDArray[np.float32]) -> nn.Module:
+    """Static INT8 by FX graph mode: fuse, observe `images` (N, 3, 224, 224), convert for `engine`."""
+    mapping = get_default_qconfig_mapping(engine)
+    example = (torch.from_numpy(images[:1].copy()),)
+    observed = prepare_fx(copy.deepcopy(module).eval(), mapping, example)
+    with torch.inference_mode():
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(images[start : start + _BATCH].copy())
+            observed(batch.contiguous(memory_format=torch.channels_last))
+    return convert_fx(observed).eval()
+
+
+def logits(directory: Path, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Run an artifact on images (N, 3, 224, 224); returns (N, 1000)."""
+    module = torch.jit.load(str(directory / "model.pt")).eval()
+    with torch.inference_mode():
+        output = module(torch.from_numpy(images.copy()).contiguous(memory_format=torch.channels_last))
+    found: npt.NDArray[np.float32] = output.numpy()
+    return found

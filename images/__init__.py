@@ -1,0 +1,1 @@
+"""Make: wheels, base, images and engines. Facts come from matrix.toml; nothing here measures."""

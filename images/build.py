@@ -1,0 +1,196 @@
+"""Build images through the engine's classic builder: base, then wheels, then the bench.
+
+An image is skipped when the engine already has it with the same *content key*: the SHA-256 of
+everything that goes into it. The commit is a label but no part of the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+import docker.errors
+import requests
+
+from bench.errors import BuildError
+from bench.matrix import Matrix
+from images import base, dockerfile, wheelhouse
+from images import lock as locks
+from images.engine import Ready
+from images.tarball import Member, entries, stream
+from images.workspace import Progress, Workspace
+
+if TYPE_CHECKING:
+    from docker.models.images import Image as EngineImage
+
+PREFIX = "edgequant/"
+KEY = "edgequant.key"
+LICENSE = "MIT"
+OCI = "org.opencontainers.image"
+
+
+def tag_of(name: str, arch: str) -> str:
+    """Return the tag of the image that cells of this architecture run in."""
+    return f"{PREFIX}{name}:{arch}"
+
+
+def build(
+    matrix: Matrix,
+    arch: str,
+    names: Sequence[str],
+    client: docker.DockerClient,
+    workspace: Workspace,
+    progress: Progress,
+) -> list[Ready]:
+    """Make every image in `names` for `arch`; what is up to date is left alone.
+
+    Raises BuildError for a wheel, base or image that cannot be made; the SDK's errors pass through.
+    """
+    ground = base.ensure(client, matrix.base, arch, workspace, progress)
+    builder = _Builder(matrix, arch, client, workspace, progress, str(ground.id))
+    return [builder.image(name) for name in names]
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """What all images of one build have in common; `ground` is the id of their base."""
+
+    matrix: Matrix
+    arch: str
+    client: docker.DockerClient
+    workspace: Workspace
+    progress: Progress
+    ground: str
+
+    def image(self, name: str) -> Ready:
+        """Make one image: its wheels, then the bench on top."""
+        started = time.monotonic()
+        wheels, under = self._wheels(name)
+        image, cached = self._bench(name, wheels, under)
+        seconds = time.monotonic() - started
+        tag, size = tag_of(name, self.arch), image.attrs["Size"]
+        return Ready(name, self.arch, tag, str(image.id), size, seconds, cached)
+
+    def _wheels(self, name: str) -> tuple[EngineImage, str]:
+        """Return the image with the wheels of `name`, and its content key."""
+        site = wheelhouse.ensure_site(
+            self.workspace, name, self.matrix.images[name], self.arch, self.progress
+        )
+        text = dockerfile.render(name, self.matrix.images[name], self.arch, "wheels")
+        key = _digest([text, self.ground, site.name])
+        tag = f"{PREFIX}{name}-wheels:{self.arch}"
+        image = self._current(tag, key)
+        if not image:
+            self.progress(f"{name}: copying {site.name}")
+            context = [("site.tar", entries(site, "opt/site/"))]
+            image = self._run(tag, text, context, {"BASE": self.ground}, {KEY: key})
+        return image, key
+
+    def _bench(self, name: str, wheels: EngineImage, under: str) -> tuple[EngineImage, bool]:
+        """Return the image with the bench on `wheels`, and whether it was there already."""
+        text = dockerfile.render(name, self.matrix.images[name], self.arch, "bench")
+        labels = self._labels(name)
+        sources = self._sources()
+        contents = [f"{path} {hashlib.sha256(content).hexdigest()}" for path, content in sources]
+        key = _digest([text, under, *(f"{label}={value}" for label, value in labels.items()), *contents])
+        image = self._current(tag_of(name, self.arch), key)
+        if image:
+            return image, True
+        self.progress(f"{name}: adding the bench")
+        labels |= {KEY: key, f"{OCI}.revision": revision(self.workspace.root)}
+        context = [("bench.tar", sources)]
+        return self._run(tag_of(name, self.arch), text, context, {"WHEELS": str(wheels.id)}, labels), False
+
+    def _sources(self) -> list[Member]:
+        """Return what travels with the bench; as bytes, so that no umask or date travels along."""
+        root = self.workspace.root
+        found: list[Member] = [(name, b"") for name in ("opt/", "opt/edgequant/", "opt/edgequant/bench/")]
+        for path in sorted((root / "bench").rglob("*")):
+            if "__pycache__" not in path.parts:
+                name = f"opt/edgequant/{path.relative_to(root).as_posix()}"
+                found.append((f"{name}/", b"") if path.is_dir() else (name, path.read_bytes()))
+        return found
+
+    def _current(self, tag: str, key: str) -> EngineImage | None:
+        """Return the engine's image of this tag if its content key is `key`."""
+        try:
+            image = self.client.images.get(tag)
+        except docker.errors.ImageNotFound:
+            return None
+        return image if image.labels.get(KEY) == key else None
+
+    def _labels(self, name: str) -> dict[str, str]:
+        """Return the labels that follow from the matrix and the lock (so they are part of the key)."""
+        lock = locks.read(self.workspace.lock(name, self.arch))
+        packages = {framework.package for framework in self.matrix.frameworks.values()}
+        return {
+            f"{OCI}.title": f"edgequant {name}",
+            f"{OCI}.description": self.matrix.images[name].description,
+            f"{OCI}.licenses": LICENSE,
+            "edgequant.stack": self.matrix.defaults.stack,
+            "edgequant.lock": lock.digest,
+            "edgequant.matrix": wheelhouse.file_digest(self.workspace.root / "matrix.toml"),
+            **{f"edgequant.version.{pin.name}": pin.version for pin in lock.pins if pin.name in packages},
+        }
+
+    def _run(
+        self, tag: str, text: str, context: list[Member], arguments: dict[str, str], labels: dict[str, str]
+    ) -> EngineImage:
+        """Stream Dockerfile and files to the classic builder; return the tagged image."""
+        said: list[str] = []
+        events = self.client.api.build(
+            fileobj=stream([("Dockerfile", text.encode()), *context]),
+            custom_context=True,
+            dockerfile="Dockerfile",
+            tag=tag,
+            platform=f"linux/{self.arch}",
+            buildargs=arguments,
+            labels=labels,
+            network_mode="none",
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for event in events:
+            if "error" in event:
+                raise BuildError(
+                    f"the engine could not build: {event['error'].strip()}\n" + "\n".join(said[-5:]),
+                    where=tag,
+                    remedy="invoke doctor shows free disk space and the engine's state",
+                )
+            if line := event.get("stream", "").strip():
+                said.append(line)
+        return self.client.images.get(tag)
+
+
+def remove_images() -> list[str]:
+    """Remove every image of the kit from the engine, if one answers; return the tags."""
+    try:
+        client = docker.from_env(use_ssh_client=True)
+        tags = sorted(tag for image in client.images.list() for tag in image.tags if tag.startswith(PREFIX))
+        for tag in tags:
+            client.images.remove(tag, force=True)
+        client.close()
+    except (docker.errors.DockerException, requests.RequestException):
+        return []
+    return tags
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def revision(root: Path) -> str:
+    """Return the commit of the checkout, with "-dirty" if files differ; "unknown" outside git."""
+    if not shutil.which("git"):
+        return "unknown"
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,162 @@
+"""What this machine has, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import environment
+from bench import matrix as matrices
+from bench.errors import EngineError
+from images.bytecode import image_python
+from images.workspace import MACHINES, PYTHON, Workspace, size
+
+FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # what INT8 kernels gain from
+NEED_CACHE = 8e9  # bytes: wheels, environments, artifacts
+NEED_ENGINE = 12e9  # bytes: five images and what the builder needs while it copies
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One finding. `status` is "ok", "warn" (works, but) or "missing"."""
+
+    name: str
+    value: str
+    status: str = "ok"
+    remedy: str = ""
+
+
+def examine(workspace: Workspace) -> list[Fact]:
+    """Look at the machine; nothing is changed and nothing is fetched."""
+    return [
+        *_engine(workspace),
+        _native(),
+        _qemu(),
+        _tool(
+            "mmdebstrap", "makes the base image from Debian packages", "apt-get install mmdebstrap arch-test"
+        ),
+        *_processor(),
+        _space("disk for .cache", workspace.root, NEED_CACHE),
+    ]
+
+
+def _engine(workspace: Workspace) -> Iterator[Fact]:
+    from images.engine_docker import DockerEngine
+
+    try:
+        engine = DockerEngine(matrices.load(workspace.root / "matrix.toml"), workspace, "doctor")
+        info = engine.client.info()
+        engine.client.close()
+    except EngineError as error:
+        yield Fact("container engine", error.message, "missing", error.remedy)
+        return
+    where = os.environ.get("DOCKER_HOST", "this machine")
+    details = (
+        f"{info['Driver']}, cgroup v{info.get('CgroupVersion', '1')}, {info['NCPU']} cores, "
+        f"{size(info['MemTotal'])}"
+    )
+    yield Fact("container engine", f"Docker {info['ServerVersion']} on {where} ({details})")
+    if not info.get("MemoryLimit"):
+        yield Fact(
+            "memory limits",
+            "the engine cannot limit memory",
+            "warn",
+            "on a Raspberry Pi add cgroup_enable=memory to cmdline.txt and restart",
+        )
+    if not info.get("CPUSet"):
+        yield Fact(
+            "core pinning", "the engine cannot pin cores", "warn", "use a kernel with the cpuset controller"
+        )
+    root = Path(info["DockerRootDir"])
+    if "DOCKER_HOST" not in os.environ and root.parent.exists():
+        yield _space("disk for images", root if root.exists() else root.parent, NEED_ENGINE)
+
+
+def _native() -> Fact:
+    python = image_python()
+    if python:
+        return Fact("engine native", f"CPython {PYTHON}")
+    return Fact(
+        "engine native",
+        f"no CPython {PYTHON}",
+        "warn",
+        f"install python{PYTHON} to run without Docker, and to ship bytecode in images",
+    )
+
+
+def _qemu() -> Fact:
+    foreign = next(name for name in MACHINES.values() if name != platform.machine())
+    handler = BINFMT / f"qemu-{foreign}"
+    try:
+        text = handler.read_text()
+    except OSError:
+        return Fact(
+            f"emulating {foreign}",
+            "no binfmt handler",
+            "warn",
+            "only for smoke runs of another architecture: apt-get install qemu-user-static "
+            "binfmt-support; update-binfmts --enable",
+        )
+    flags = next(
+        (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("flags")), ""
+    )
+    if "enabled" not in text or "F" not in flags:
+        return Fact(
+            f"emulating {foreign}",
+            f"handler without flag F ({flags or 'disabled'})",
+            "warn",
+            "containers cannot use it: apt-get install qemu-user-static",
+        )
+    return Fact(f"emulating {foreign}", "QEMU through binfmt_misc")
+
+
+def _tool(name: str, purpose: str, remedy: str) -> Fact:
+    found = shutil.which(name)
+    return Fact(
+        name, purpose if found else "not installed", "ok" if found else "warn", "" if found else remedy
+    )
+
+
+def _processor() -> Iterator[Fact]:
+    model, flags = environment.cpu()
+    has = [flag for flag in FLAGS if flag in flags]
+    yield Fact("processor", model)
+    if has:
+        yield Fact("INT8 instructions", ", ".join(has))
+    else:
+        missing = f"none of {', '.join(FLAGS)}"
+        yield Fact("INT8 instructions", missing, "warn", "INT8 gains less here than on newer cores")
+    yield Fact("cores", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
+    governor = environment.state()["governor"]
+    if governor in (None, "performance"):
+        yield Fact("frequency governor", governor or "not told by this machine (a virtual machine?)")
+    else:
+        yield Fact(
+            "frequency governor",
+            governor,
+            "warn",
+            "numbers vary less with: cpupower frequency-set --governor performance",
+        )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    yield Fact(
+        "memory",
+        size(memory),
+        "ok" if memory > 3e9 else "warn",
+        "" if memory > 3e9 else "preparing the models needs about 3 GB: prepare on another machine",
+    )
+
+
+def _space(name: str, path: Path, need: float) -> Fact:
+    free = shutil.disk_usage(path).free
+    enough = free >= need
+    return Fact(
+        name,
+        f"{size(free)} free",
+        "ok" if enough else "warn",
+        "" if enough else f"the kit needs up to {size(need)}: free some, or invoke clean",
+    )

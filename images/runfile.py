@@ -1,0 +1,175 @@
+"""run.json: what a run planned, on what machine, and what failed.
+
+Written by the host beside the cells, replaced atomically after every launch, so that a report can
+be made from a run that was killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import tomllib
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bench import environment
+from bench.errors import KitError
+from images.session import Session
+
+SCHEMA = 1
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a run as it starts; `engine` is what engine.describe() says."""
+    return {
+        "schema": SCHEMA,
+        "run": session.run_name,
+        "created": now(),
+        "updated": now(),
+        "platform": session.platform,
+        "profile": session.profile,
+        "performance": session.profile_facts.performance and not session.emulated,
+        "complete": False,
+        "engine": engine,
+        "host": host(),
+        "device_note": device_note(session),
+        "harness": None,
+        "planned": [{**asdict(cell), "id": cell.id} for cell in session.plan.cells],
+        "absent": [asdict(row) for row in session.plan.absent],
+        "failures": [],
+        "predicted_seconds": 0.0,
+        "seconds": 0.0,
+        "prepare": prepare,
+        "kit": kit(session),
+    }
+
+
+def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Carry over what a run already knew: cells planned before with other filters stay planned."""
+    planned = {row["id"]: row for row in [*old["planned"], *new["planned"]]}
+    absent = {
+        (row["framework"], row["model"], row["method"]): row for row in [*old["absent"], *new["absent"]]
+    }
+    now_tried = {row["id"] for row in new["planned"]}
+    artifacts = {
+        json.dumps([row.get(k) for k in ("framework", "model", "method", "arch")]): row
+        for row in [*old["prepare"]["artifacts"], *new["prepare"]["artifacts"]]
+    }
+    return {
+        **new,
+        "created": old["created"],
+        "harness": old["harness"],
+        "seconds": old["seconds"],
+        "planned": list(planned.values()),
+        "absent": list(absent.values()),
+        "failures": [row for row in old["failures"] if row["id"] not in now_tried],
+        "prepare": {
+            "seconds": max(old["prepare"]["seconds"], new["prepare"]["seconds"]),
+            "artifacts": list(artifacts.values()),
+        },
+    }
+
+
+def read(run_dir: Path) -> dict[str, Any] | None:
+    """The run.json of a run, or None where there is none yet; KitError for a damaged one."""
+    path = run_dir / "run.json"
+    try:
+        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if run["schema"] != SCHEMA:
+            raise ValueError(f"schema {run['schema']}, expected {SCHEMA}")
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise KitError(
+            f"damaged run file: {error}",
+            where=str(path),
+            remedy="delete it; the results beside it are kept and found again",
+        ) from None
+    return run
+
+
+def write(run_dir: Path, run: dict[str, Any]) -> None:
+    """Replace run.json: a reader sees the old one or the new one, never half."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    run["updated"] = now()
+    handle, name = tempfile.mkstemp(prefix=".run-", dir=run_dir)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(run, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(name, run_dir / "run.json")
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise KitError(
+            f"cannot write run.json: {error.strerror}",
+            where=str(run_dir),
+            remedy="free some space and run the same command again",
+        ) from None
+
+
+def device_note(session: Session) -> str | None:
+    """Say where this machine is not the platform's device, or None where it is."""
+    notes = []
+    cpu, wanted = environment.cpu()[0], session.platform_facts.cpu
+    if session.emulated:
+        notes.append(f"{session.platform} is emulated on {cpu}: correctness only, no timing is performance")
+    elif wanted and wanted.lower() not in cpu.lower():
+        notes.append(f"{session.platform} expects '{wanted}', this CPU is '{cpu}'")
+    if session.platform_facts.threads > session.threads:
+        notes.append(
+            f"{session.platform} has {session.platform_facts.threads} threads, {session.threads} are used here"
+        )
+    if not notes:
+        return None
+    return "; ".join(notes) + f": these numbers do not speak of {session.platform}"
+
+
+def host() -> dict[str, Any]:
+    """The machine the engine's client runs on."""
+    release = platform.freedesktop_os_release()
+    model, flags = environment.cpu()
+    return {
+        "cpu_model": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "os": release.get("PRETTY_NAME", "unknown"),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "flags": flags,
+        "governor": environment.state()["governor"],
+    }
+
+
+def kit(session: Session) -> dict[str, Any]:
+    """Which edgequant this is: version, git revision and the matrix's hash."""
+    root = session.workspace.root
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    matrix = hashlib.sha256((root / "matrix.toml").read_bytes()).hexdigest()
+    revision, changes = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain")
+    return {
+        "version": version,
+        "revision": revision or "unknown",
+        "dirty": bool(changes),
+        "matrix_sha256": matrix,
+    }
+
+
+def _git(root: Path, *words: str) -> str:
+    """Git's answer, or "" where this is no checkout or there is no git."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,246 @@
+"""The run: prepare what is missing, measure round by round, report.
+
+Everything that was measured is on disk before the next launch starts. A cell that fails keeps its
+reason in run.json and the others go on; a command repeated after a kill continues.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from bench.errors import CellsFailed, EngineError
+from images import launches, lock, runfile
+from images.engine import Launch as Request
+from images.engine import LaunchResult, Mount
+from images.launches import Launch, Todo
+from images.prepare import Prepared, prepare
+from images.session import Session
+from images.show import minutes
+
+CONSOLE = Console()
+SLACK = 10.0  # a launch is killed after this many times its predicted seconds, plus GRACE
+GRACE = 600.0
+
+
+def run(session: Session, *, fresh: bool) -> None:
+    """Measure what has no result yet and write the report; CellsFailed where a cell failed."""
+    session.build(quiet=True)
+    prepared = prepare(session)
+    if fresh:
+        launches.set_aside(session.run_dir, [cell.id for cell in session.plan.cells])
+    work = _todo(session, prepared)
+    if work.stale:
+        CONSOLE.print(
+            f"{len(work.stale)} results are of another kit, artifact or engine: measured again "
+            "(the old ones are in superseded/)"
+        )
+        launches.set_aside(session.run_dir, work.stale)
+        work = _todo(session, prepared)
+    _Run(session, prepared, work).go()
+
+
+def _locks(session: Session) -> dict[str, str]:
+    frameworks = session.matrix.frameworks
+    return {
+        name: lock.read(session.workspace.lock(frameworks[name].image, session.arch)).digest
+        for name in dict.fromkeys(cell.framework for cell in session.plan.cells)
+    }
+
+
+def _todo(session: Session, prepared: Prepared) -> Todo:
+    return launches.todo(
+        session.matrix,
+        session.plan,
+        session.profile,
+        prepared.artifacts,
+        _locks(session),
+        session.engine.kind,
+        session.run_dir / "cells",
+    )
+
+
+class _Run:
+    """One pass over the launches; owns run.json while it lasts."""
+
+    def __init__(self, session: Session, prepared: Prepared, work: Todo) -> None:
+        self.session, self.prepared, self.work = session, prepared, work
+        new = runfile.start(
+            session, session.engine.describe(), {"seconds": prepared.seconds, "artifacts": prepared.rows()}
+        )
+        old = runfile.read(session.run_dir)
+        self.file = runfile.merge(old, new) if old else new
+        self.failed: dict[str, str] = {}
+        self.spent = float(self.file["seconds"])
+
+    def go(self) -> None:
+        """Measure every launch, write the report, and raise CellsFailed if anything failed."""
+        session = self.session
+        for name in ("cells", "loadgen"):
+            (session.run_dir / name).mkdir(parents=True, exist_ok=True)
+        for group, reason in self.prepared.failed.items():
+            for cell in group.cells:
+                self._fail(cell.id, 0, reason)
+        for cell_id, reason in self.work.damaged.items():
+            self._fail(cell_id, 0, reason)
+        seconds = list(
+            launches.predict(session.matrix, session.profile_facts, self.work.launches, session.threads)
+        )
+        self.file["predicted_seconds"] = sum(seconds)
+        runfile.write(session.run_dir, self.file)
+        try:
+            if self.work.launches:
+                CONSOLE.print(
+                    f"measure: {len(self.work.launches)} launches, about {minutes(sum(seconds))}, "
+                    f"engine {session.engine.kind} ({self.file['engine']['why']})"
+                )
+                self._measure(seconds)
+            else:
+                CONSOLE.print("measure: every cell is measured; --fresh measures again")
+        finally:
+            session.report()
+        self._summary()
+
+    def _measure(self, seconds: list[float]) -> None:
+        started = time.monotonic()
+        if self.file["harness"] is None:
+            self._harness()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=CONSOLE) as bar:
+            task = bar.add_task("", total=len(self.work.launches))
+            for launch, predicted in zip(self.work.launches, seconds):
+                group = launch.group
+                bar.update(
+                    task, description=f"{group.framework} {group.method} {group.model} round {launch.round}"
+                )
+                self._launch(launch, predicted)
+                self.file["seconds"] = self.spent + time.monotonic() - started
+                runfile.write(self.session.run_dir, self.file)
+                bar.advance(task)
+        self.file["complete"] = not self.file["failures"]
+        runfile.write(self.session.run_dir, self.file)
+
+    def _launch(self, launch: Launch, predicted: float) -> None:
+        """Run one launch; whatever happens to it, the run goes on with the next."""
+        cells = [spec for spec in launch.cells if spec["id"] not in self.failed]
+        if not cells:
+            return
+        heard: set[str] = set()
+
+        def on_line(line: str) -> None:
+            event = json.loads(line)
+            heard.add(event["id"])
+            if event["status"] != "ok":
+                self._fail(event["id"], launch.round, event["reason"])
+
+        try:
+            result = self._measure_in_engine(launch, cells, SLACK * predicted + GRACE, on_line)
+            reason = result.reason or f"the bench ended with code {result.exit_code} and no word about this cell"
+            tail = f"\n{result.stderr}" if result.stderr else ""
+        except EngineError as error:
+            reason, tail = str(error), ""
+        for spec in cells:
+            if spec["id"] not in heard:
+                self._fail(spec["id"], launch.round, f"{reason}{tail}")
+
+    def _measure_in_engine(
+        self, launch: Launch, cells: list[dict[str, Any]], timeout: float, on_line: Any
+    ) -> LaunchResult:
+        session, group, engine = self.session, launch.group, self.session.engine
+        cache = session.workspace.cache
+        mounts = (
+            Mount(cache / "artifacts", "/cache/artifacts"),
+            Mount(cache / "data", "/cache/data"),
+            Mount(cache / "specs", "/cache/specs"),
+            Mount(session.run_dir, "/results", writable=True),
+        )
+        image = session.matrix.frameworks[group.framework].image
+        spec = {
+            "schema": 1,
+            "round": launch.round,
+            "rounds": session.profile_facts.rounds,
+            "profile": session.profile,
+            "performance": self.file["performance"],
+            "results": engine.path(session.run_dir, mounts),
+            "artifact": engine.path(self.prepared.artifacts[group].directory, mounts),
+            "artifact_sha256": self.prepared.artifacts[group].sha256,
+            "data": engine.path(self.prepared.data.directory, mounts),
+            "reference": engine.path(self.prepared.references[group.model].directory, mounts),
+            "threads": session.threads,
+            "emulated": session.emulated,
+            "seed": session.matrix.defaults.seed,
+            "engine": engine.identity(image, session.arch),
+            "lock": _locks(session)[group.framework],
+            "package": session.matrix.frameworks[group.framework].package,
+            "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
+            "cells": cells,
+        }
+        path = cache / "specs" / "measure.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(spec))
+        return engine.launch(
+            self._request(image, ["measure", engine.path(path, mounts)], mounts, timeout), on_line
+        )
+
+    def _request(self, image: str, argv: list[str], mounts: tuple[Mount, ...], timeout: float) -> Request:
+        session = self.session
+        return Request(
+            image,
+            session.arch,
+            argv,
+            mounts,
+            env={},
+            cpus=session.cpus[: session.threads],
+            memory_bytes=session.platform_facts.memory_bytes,
+            timeout_s=timeout,
+            emulate_cpu=session.platform_facts.qemu_cpu if session.emulated else None,
+        )
+
+    def _harness(self) -> None:
+        """Measure what LoadGen and the binding cost with a model that does nothing."""
+        if not self.file["performance"]:
+            return
+        image = self.session.matrix.frameworks[self.work.launches[0].group.framework].image
+        heard: list[dict[str, Any]] = []
+        result = self.session.engine.launch(
+            self._request(image, ["harness"], (), GRACE), lambda line: heard.append(json.loads(line))
+        )
+        if result.exit_code == 0 and heard:
+            self.file["harness"] = {**heard[-1], "image": image}
+
+    def _fail(self, cell_id: str, number: int, reason: str) -> None:
+        self.failed[cell_id] = reason
+        self.file["failures"].append({"id": cell_id, "round": number, "reason": reason})
+        CONSOLE.print(f"[red]failed[/] {cell_id}: {reason}", highlight=False)
+
+    def _summary(self) -> None:
+        done = len(self.session.plan.cells) - len(self.failed)
+        report = self.session.run_dir / "report.html"
+        CONSOLE.print(
+            f"{done} of {len(self.session.plan.cells)} cells measured. Report: {report}", soft_wrap=True
+        )
+        if self.failed:
+            lines = "\n".join(f"  {name}: {reason.splitlines()[0]}" for name, reason in self.failed.items())
+            raise CellsFailed(
+                f"{len(self.failed)} cells failed:\n{lines}",
+                remedy="the same command tries them again; the others are kept",
+            )

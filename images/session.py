@@ -1,0 +1,185 @@
+"""What one command line works on: the matrix, the chosen platform and profile, the engine.
+
+Flags are resolved once, here, so that every task of a line sees the same choice.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform as machine
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import matrix as matrices
+from bench.cell import Filters, Plan, plan
+from bench.errors import UsageError, unknown
+from bench.matrix import Matrix, Platform, Profile
+from images.engine import KINDS, Engine, choose
+from images.workspace import MACHINES, Workspace
+
+CONSOLE = Console()
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command line, resolved: names are known to exist, defaults are filled in."""
+
+    workspace: Workspace
+    matrix: Matrix
+    platform: str
+    profile: str
+    engine_kind: str
+    run_name: str
+    filters: Filters
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        *,
+        platform: str = "",
+        profile: str = "",
+        engine: str = "",
+        name: str = "",
+        framework: Sequence[str] | None = None,
+        model: Sequence[str] | None = None,
+        method: Sequence[str] | None = None,
+        scenario: Sequence[str] | None = None,
+    ) -> Session:
+        """Resolve the flags of a command line; raise UsageError for a name that does not exist."""
+        matrix = matrices.load(root / "matrix.toml")
+        platform = platform or matrix.defaults.platform
+        profile = profile or matrix.defaults.profile
+        engine = engine or "auto"
+        for kind, word, known in (
+            ("platform", platform, matrix.platforms),
+            ("profile", profile, matrix.profiles),
+            ("engine", engine, KINDS),
+        ):
+            if word not in known:
+                raise UsageError(unknown(kind, word, known), where=f"--{kind}")
+        name = name or f"{platform}-{profile}"
+        if name != Path(name).name or name.startswith("."):
+            raise UsageError(f"{name!r} is not a folder name", where="--name")
+        filters = Filters(*(_words(words) for words in (framework, model, method, scenario)))
+        return cls(Workspace(root), matrix, platform, profile, engine, name, filters)
+
+    @property
+    def platform_facts(self) -> Platform:
+        return self.matrix.platforms[self.platform]
+
+    @property
+    def profile_facts(self) -> Profile:
+        return self.matrix.profiles[self.profile]
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the run's results, logs and report are."""
+        return self.workspace.root / "out" / self.run_name
+
+    @property
+    def arch(self) -> str:
+        """The architecture whose images run: the platform's, or for "any" this machine's."""
+        return host_arch() if self.platform_facts.arch == "any" else self.platform_facts.arch
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the platform's instructions are not this machine's."""
+        return self.arch != host_arch()
+
+    @property
+    def threads(self) -> int:
+        """The platform's threads, at most the cores this process may use."""
+        return min(self.platform_facts.threads or len(self.cpus), len(self.cpus))
+
+    @property
+    def cpus(self) -> list[int]:
+        """The cores this process may use (os.cpu_count() ignores a cpuset)."""
+        return sorted(os.sched_getaffinity(0))
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The cells of this command line and what cannot be measured."""
+        return plan(self.matrix, self.platform, self.profile, self.arch, self.filters)
+
+    @functools.cached_property
+    def engine(self) -> Engine:
+        """The chosen engine; raises EngineError where it is not to be had."""
+        return choose(self.engine_kind, self.matrix, self.workspace)
+
+    def build(self, *, quiet: bool = False) -> None:
+        """Make the images or environments of this plan; what is up to date is left alone.
+
+        `quiet` says nothing when there was nothing to do: `run` builds too.
+        """
+        started = time.monotonic()
+        made = []
+        for arch, names in self._images_by_arch().items():
+            made += self.engine.build(arch, names, CONSOLE.print)
+        word = "images" if self.engine.kind == "docker" else "environments"
+        fresh = sum(not ready.cached for ready in made)
+        if quiet and not fresh:
+            return
+        CONSOLE.print(f"build: {len(made)} {word} ready, {fresh} of them new, {time.monotonic() - started:.1f} s "
+                      f"(engine {self.engine.kind}: {self.engine.reason})")
+
+    def _images_by_arch(self) -> dict[str, list[str]]:
+        """What to build: artifacts are made on this machine, whatever the platform is."""
+        used = {self.matrix.frameworks[cell.framework].image for cell in self.plan.cells}
+        wanted = {self.arch: [name for name in self.matrix.images if name in used]}
+        if host_arch() in self.matrix.images["prepare"].arches:
+            wanted.setdefault(host_arch(), []).insert(0, "prepare")
+        return wanted
+
+    def report(self) -> Path:
+        """Write the run's report from the results on disk and return its path."""
+        from reports.render import render
+
+        if not (self.run_dir / "run.json").exists():
+            raise UsageError(f"there is no run '{self.run_name}' in out/", remedy="invoke run, or give its --name")
+        return render(self.run_dir, self.matrix)
+
+
+def host_arch() -> str:
+    """This machine's architecture in Docker's words."""
+    names = {kernel: docker for docker, kernel in MACHINES.items()}
+    found = machine.machine()
+    if found not in names:
+        raise UsageError(f"this machine is {found}; the kit knows {', '.join(names)}")
+    return names[found]
+
+
+def _words(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Split "a,b" and repeated flags into names."""
+    return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
+
+
+def clean(root: Path, *, everything: bool) -> None:
+    """Delete out/, and with `everything` the cache and the kit's images too."""
+    targets = [root / "out", *([root / ".cache"] if everything else [])]
+    for target in targets:
+        if target.exists():
+            shutil.rmtree(target)
+            print(f"deleted {target.relative_to(root)}/")
+    if everything:
+        from images.build import remove_images
+
+        for tag in remove_images():
+            print(f"deleted image {tag}")
+
+
+def generate(root: Path) -> None:
+    """Write the committed files that are made from the matrix: Dockerfiles and the schema."""
+    from images import dockerfile
+
+    matrix = matrices.load(root / "matrix.toml")
+    schema = root / "bench" / "matrix.schema.json"
+    schema.write_text(json.dumps(matrices.json_schema(), indent=1) + "\n", encoding="utf-8")
+    dockerfile.write_all(matrix)

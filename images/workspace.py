@@ -1,0 +1,51 @@
+"""Where the kit keeps what it makes, and the few constants that every image shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+PYTHON = "3.11"  # what the base's Debian suite ships; wheels, bytecode and engine `native` follow it
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Docker's word for an architecture -> the kernel's
+
+# Told one line at a time what is being done; `print` will do.
+Progress = Callable[[str], None]
+
+
+def epoch() -> int:
+    """Return the one date (seconds) that every file in an image carries.
+
+    A constant rather than the commit's date: two commits with the same wheels share their layers.
+    """
+    return int(os.environ.get("SOURCE_DATE_EPOCH", "1767225600"))  # 2026-01-01
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for reading: "47.5 MB"."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A checkout and its cache."""
+
+    root: Path
+
+    @property
+    def cache(self) -> Path:
+        return self.root / ".cache"
+
+    def lock(self, image: str, arch: str) -> Path:
+        return self.root / "images" / "locks" / f"{image}-{arch}.txt"
+
+    def wheels(self, image: str, arch: str) -> Path:
+        return self.cache / "wheels" / f"{image}-{arch}"
+
+    def site(self, image: str, arch: str, key: str) -> Path:
+        return self.cache / "site" / f"{image}-{arch}-{key[:12]}"

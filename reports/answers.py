@@ -1,0 +1,166 @@
+"""The answers a reader came for, computed from the rows; nothing is claimed where none was measured.
+
+Only measurements that LoadGen called VALID in every round can win. A winner whose rounds overlap
+with another's is shown with that other's name: the rounds cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reports.book import BASELINE, Chapter
+from reports.performance import Block, Row
+from reports.quality import AccuracyRow, Quality
+from reports.text import joined, megabytes, percent, points, ratio, significant, speedup
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Who, with what figure, and what to know about it; without `who`, the figure is a reason."""
+
+    who: str
+    figure: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question, with an answer for each block (scenario)."""
+
+    text: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One question that has a single answer, whatever the scenario."""
+
+    text: str
+    answer: Answer
+
+
+def questions(chapter: Chapter, blocks: Sequence[Block], quality: Quality) -> tuple[Question, ...]:
+    """Return the questions about time, with one answer a block; only for performance runs."""
+
+    def equal(row: Row) -> bool:
+        found = quality.find(row.variant.framework, row.variant.method)
+        return found is not None and found.within_noise
+
+    def fp32(row: Row) -> bool:
+        return row.variant.method == BASELINE
+
+    return (
+        Question("Fastest FP32", tuple(_fastest(block, fp32) for block in blocks)),
+        Question("Fastest of all methods", tuple(_fastest(block, lambda _: True) for block in blocks)),
+        Question("Largest speedup over own FP32", tuple(_gain(block) for block in blocks)),
+        Question(
+            f"Fastest whose top-1 is within noise of its FP32 ({chapter.weights_label})",
+            tuple(_fastest(block, equal) for block in blocks),
+        ),
+    )
+
+
+def facts(chapter: Chapter, quality: Quality) -> tuple[Fact, ...]:
+    """Return the questions about size and accuracy, which need no timing."""
+    return (
+        Fact("Smallest", _smallest(quality.accuracy)),
+        Fact(f"Accuracy against own FP32 ({chapter.weights_label})", _losses(quality.accuracy)),
+    )
+
+
+def _metric(row: Row) -> float:
+    return row.metric.median if row.metric else 0.0
+
+
+def _fastest(block: Block, wanted: Callable[[Row], bool]) -> Answer:
+    rows = [row for row in block.rows if row.metric and row.valid and wanted(row)]
+    if not rows:
+        return Answer("", "not measured" if not _invalid(block, wanted) else "no VALID measurement")
+    choose = max if block.throughput else min
+    best = choose(rows, key=_metric)
+    rivals = [
+        row.variant.name for row in rows
+        if row is not best and row.metric and best.metric and row.metric.overlaps(best.metric)
+    ]
+    note = f"rounds overlap with {joined(rivals)}" if rivals else ""
+    return Answer(best.variant.name, f"{significant(_metric(best))} {block.unit}", note)
+
+
+def _invalid(block: Block, wanted: Callable[[Row], bool]) -> bool:
+    return any(row.metric and not row.valid and wanted(row) for row in block.rows)
+
+
+def _gain(block: Block) -> Answer:
+    valid = {row.variant.framework for row in block.rows if row.variant.method == BASELINE and row.valid}
+    rows = [row for row in block.rows if row.speedup and row.valid and row.variant.framework in valid]
+    if not rows:
+        return Answer("", "not measured")
+    best = max(rows, key=lambda row: row.speedup.value if row.speedup else 0.0)
+    assert best.speedup is not None
+    note = ""
+    if best.speedup.value <= 1:
+        note = "no method is faster than its FP32"
+    elif not best.speedup.differs:
+        note = "the rounds cannot tell it from 1"
+    return Answer(best.variant.name, speedup(best.speedup), note)
+
+
+def _smallest(rows: Sequence[AccuracyRow]) -> Answer:
+    sized = [row for row in rows if row.size is not None]
+    if not sized:
+        return Answer("", "not measured")
+    best = min(sized, key=lambda row: row.size or 0)
+    share = f", {ratio(best.size_ratio)} of its FP32" if best.size_ratio else ""
+    return Answer(best.variant.name, f"{megabytes(best.size or 0)} MB{share}")
+
+
+def _losses(rows: Sequence[AccuracyRow]) -> Answer:
+    compared = [row for row in rows if row.change and row.variant.method != BASELINE]
+    if not compared:
+        return Answer("", "not measured")
+    lost = [row for row in compared if row.below_fp32]
+    if not lost:
+        worst = min(compared, key=lambda row: row.change_value or 0.0)
+        return Answer(
+            f"No loss beyond noise in {len(compared)} methods",
+            f"lowest: {worst.variant.name}, {_points(worst)} points of top-1",
+        )
+    return Answer(
+        f"{len(lost)} of {len(compared)} methods lose more than noise",
+        joined(f"{row.variant.name} {_points(row)} points" for row in lost),
+    )
+
+
+def _points(row: AccuracyRow) -> str:
+    return points(row.change_value or 0.0)
+
+
+def headline(chapter: Chapter, blocks: Sequence[Block]) -> str:
+    """Return the first sentence: the fastest variant in each scenario, and its speedup."""
+    told: list[tuple[str, str, str]] = []
+    for block in blocks:
+        best = _fastest(block, lambda _: True)
+        if best.who:
+            row = next(row for row in block.rows if row.variant.name == best.who)
+            gain = f" ({ratio(row.speedup.value)} its FP32)" if row.speedup else ""
+            told.append((best.who, block.title, f"{best.figure}{gain}"))
+    winners = {who for who, _, _ in told}
+    if not told:
+        return ""
+    if len(winners) == 1 and len(told) > 1:
+        figures = joined(f"{where} {figure}" for _, where, figure in told)
+        return f"{told[0][0]} is the fastest wherever {chapter.title} was measured: {figures}."
+    return "Fastest: " + "; ".join(f"{where}, {who} with {figure}" for who, where, figure in told) + "."
+
+
+def fp32_top1(rows: Sequence[AccuracyRow]) -> str:
+    """Return the FP32 top-1 of the chapter's frameworks, as "87.5 %" or a range, or ""."""
+    shares = sorted(
+        row.accuracy.top1 / row.accuracy.samples for row in rows
+        if row.accuracy and row.accuracy.samples and row.variant.method == BASELINE
+    )
+    if not shares:
+        return ""
+    first, last = percent(shares[0]), percent(shares[-1])
+    return first if first == last else f"{first} to {last}"

@@ -1,0 +1,145 @@
+"""A run sorted for telling: settings, then variants (framework x method), then cells.
+
+The order is the matrix's; names that the matrix does not know come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.cell import Cell
+from bench.matrix import Matrix
+from reports.load import Accuracy, Measured, NotMeasured, Run
+from reports.text import title, weights_label
+
+BASELINE = "FP32"
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """What is held fixed while frameworks and methods are compared."""
+
+    platform: str
+    stack: str
+    model: str
+    weights: str
+    isa: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A framework x method within a setting, with all its cells."""
+
+    setting: Setting
+    framework: str
+    method: str
+    framework_title: str
+    measured: tuple[Measured, ...]
+    missing: tuple[NotMeasured, ...]
+
+    @property
+    def name(self) -> str:
+        """For example "ONNX Runtime INT8-SQ"."""
+        return f"{self.framework_title} {self.method}"
+
+    @property
+    def accuracies(self) -> tuple[Accuracy, ...]:
+        """The accuracies measured, one a scenario, in the order of the cells."""
+        return tuple(one.accuracy for one in self.measured if one.accuracy)
+
+    @property
+    def why_missing(self) -> str:
+        """Why this variant has no result at all."""
+        return "; ".join(dict.fromkeys(f"{one.state}: {one.reason}" for one in self.missing))
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """All variants of one setting."""
+
+    setting: Setting
+    title: str
+    dataset: str
+    variants: tuple[Variant, ...]
+
+    @property
+    def weights_label(self) -> str:
+        """What every accuracy of this chapter speaks of."""
+        return weights_label(self.setting.weights, self.dataset)
+
+    @property
+    def anchor(self) -> str:
+        """An id for links, made of letters, digits and "-"."""
+        parts = (self.setting.model, self.setting.weights, self.setting.stack, self.setting.isa)
+        return "".join(c if c.isalnum() else "-" for c in "-".join(parts)).lower()
+
+    def baseline(self, framework: str) -> Variant | None:
+        """Return the FP32 variant of `framework`, if it was planned."""
+        found = [one for one in self.variants if (one.framework, one.method) == (framework, BASELINE)]
+        return found[0] if found else None
+
+
+def setting_of(cell: Cell) -> Setting:
+    """Return what is held fixed around `cell`."""
+    return Setting(cell.platform, cell.stack, cell.model, cell.weights, cell.isa)
+
+
+def chapters(run: Run, matrix: Matrix) -> tuple[Chapter, ...]:
+    """Return the run's chapters, one a setting, in the matrix's order."""
+    measured: dict[tuple[Setting, str, str], list[Measured]] = {}
+    missing: dict[tuple[Setting, str, str], list[NotMeasured]] = {}
+    for one in run.measured:
+        measured.setdefault(_key(one.cell), []).append(one)
+    for lost in sorted(run.not_measured, key=lambda one: scenario_rank(matrix, one.cell)):
+        if lost.cell:
+            missing.setdefault(_key(lost.cell), []).append(lost)
+    by_setting: dict[Setting, list[Variant]] = {}
+    for key in sorted({*measured, *missing}, key=lambda key: _rank(matrix, key)):
+        setting, framework, method = key
+        by_setting.setdefault(setting, []).append(Variant(
+            setting, framework, method, title(matrix.frameworks, framework),
+            tuple(sorted(measured.get(key, ()), key=lambda one: scenario_rank(matrix, one.cell))),
+            tuple(missing.get(key, ())),
+        ))
+    return tuple(
+        Chapter(setting, _title(setting, matrix), _dataset(variants), tuple(variants))
+        for setting, variants in by_setting.items()
+    )
+
+
+def scenario_rank(matrix: Matrix, cell: Cell | None) -> tuple[int, int]:
+    """Return the sort key of a cell within its variant: scenario, then batch; an unknown one first."""
+    return (_position(cell.scenario, matrix.scenarios), cell.batch) if cell else (-1, 0)
+
+
+def _key(cell: Cell) -> tuple[Setting, str, str]:
+    return setting_of(cell), cell.framework, cell.method
+
+
+def _rank(matrix: Matrix, key: tuple[Setting, str, str]) -> tuple[int, Setting, int, int, str, str]:
+    setting, framework, method = key
+    return (
+        _position(setting.model, matrix.models), setting,
+        _position(framework, matrix.frameworks), _position(method, matrix.methods), framework, method,
+    )
+
+
+def _position(name: str, names: Iterable[str]) -> int:
+    order = list(names)
+    return order.index(name) if name in order else len(order)
+
+
+def _title(setting: Setting, matrix: Matrix) -> str:
+    """Return the model's title, with the stack and the ISA cap where they are not the usual ones."""
+    unusual = []
+    if setting.stack != matrix.defaults.stack:
+        unusual.append(f"{setting.stack} stack")
+    if setting.isa != "native":
+        unusual.append(f"ISA cap {setting.isa}")
+    return ", ".join([title(matrix.models, setting.model), *unusual])
+
+
+def _dataset(variants: Iterable[Variant]) -> str:
+    names = dict.fromkeys(one.dataset for variant in variants for one in variant.measured)
+    return ", ".join(names) or "no dataset yet"

@@ -1,0 +1,246 @@
+"""A run directory as typed facts: what was measured, and what was not and why.
+
+Timings that are not performance (smoke profile, emulated, or a run that says so) are dropped
+here, at the door: nothing behind this module can show what it never gets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from bench import results
+from bench.cell import Absent, Cell
+from bench.errors import ResultError
+
+FAILED = "failed"
+NOT_REACHED = "not reached"
+# Settings whose values come from timing the device (LoadGen's expectations).
+TIMED_SETTINGS = ("latency", "qps")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One round's figures: latencies in nanoseconds a query by name (p50, p90, ...), None in
+    some scenarios; `rate` in samples a second; `early_ns` is LoadGen's early-stopping estimate."""
+
+    number: int
+    valid: bool
+    reasons: tuple[str, ...]
+    latency_ns: Mapping[str, float] | None
+    rate: float
+    early_ns: float | None
+    peak_memory_bytes: int | None
+    throttled: bool
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Counts of LoadGen's AccuracyOnly mode."""
+
+    scenario: str
+    samples: int
+    top1: int
+    top5: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Outputs against the canonical FP32 outputs; `sqnr_db` in dB, None when identical."""
+
+    samples: int
+    max_abs_diff: float
+    mean_cosine: float
+    worst_cosine: float
+    top1_agreement: float
+    sqnr_db: float | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cell with a result. `timings` is empty where timings are not performance.
+
+    The mappings are those of bench/result.schema.json.
+    """
+
+    cell: Cell
+    dataset: str
+    performance: bool
+    rounds: int
+    rounds_planned: int
+    queries: int
+    samples: int
+    asked: Mapping[str, Any]
+    used: Mapping[str, Any]
+    timings: tuple[Timing, ...]
+    accuracy: Accuracy | None
+    accuracy_reason: str
+    agreement: Agreement | None
+    artifact: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    versions: Mapping[str, str]
+    seeds: Mapping[str, int]
+    evidence: Mapping[str, Any]
+    machine_states: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """A planned cell without a usable result; `state` is FAILED or NOT_REACHED."""
+
+    cell: Cell | None
+    id: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A launch that failed; its cell may have results from other rounds."""
+
+    id: str
+    round: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that one run directory says. `facts` is run.json as written."""
+
+    path: Path
+    name: str
+    platform: str
+    profile: str
+    performance: bool
+    complete: bool
+    facts: Mapping[str, Any]
+    measured: tuple[Measured, ...]
+    not_measured: tuple[NotMeasured, ...]
+    unplanned: tuple[str, ...]
+    absent: tuple[Absent, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def planned(self) -> int:
+        """How many cells the run set out to measure."""
+        return len(self.measured) - len(self.unplanned) + len(self.not_measured)
+
+
+def read(run_dir: Path) -> Run:
+    """Read `run_dir`; a damaged result is listed as failed, a damaged run.json is a ResultError."""
+    facts = _run_json(run_dir / "run.json")
+    where = str(run_dir / "run.json")
+    try:
+        planned = {str(row["id"]): _cell(row) for row in facts.get("planned", [])}
+        absent = tuple(
+            Absent(row["framework"], row["model"], row["method"], row["reason"])
+            for row in facts.get("absent", [])
+        )
+        failures = tuple(
+            Failure(row["id"], row.get("round"), row["reason"]) for row in facts.get("failures", [])
+        )
+        name, platform, profile = (str(facts[key]) for key in ("run", "platform", "profile"))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ResultError(f"not a run description: {error!r}", where=where, remedy=_REMEDY) from None
+    shown = facts.get("performance") is True
+    measured, damaged = _results(run_dir / "cells", shown)
+    return Run(
+        run_dir, name, platform, profile,
+        shown and (not measured or any(one.performance for one in measured.values())),
+        facts.get("complete") is True and not damaged, facts,
+        tuple(measured.values()), _not_measured(planned, measured, damaged, failures),
+        tuple(sorted(set(measured) - set(planned))), absent, failures,
+    )
+
+
+_REMEDY = "run `./invoke run` again; finished cells are kept"
+
+
+def _run_json(path: Path) -> Mapping[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ResultError("no run here: run.json is missing", where=str(path), remedy=_REMEDY) from None
+    except (OSError, ValueError) as error:
+        raise ResultError(f"cannot be read: {error}", where=str(path), remedy=_REMEDY) from None
+    if not isinstance(facts, dict) or facts.get("schema") != 1:
+        raise ResultError("not a run description of schema 1", where=str(path), remedy=_REMEDY)
+    return facts
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    return Cell(**{field.name: row[field.name] for field in fields(Cell)})
+
+
+def _results(folder: Path, shown: bool) -> tuple[dict[str, Measured], dict[str, str]]:
+    """Return the readable results by cell id, and why each other file is not one."""
+    measured: dict[str, Measured] = {}
+    damaged: dict[str, str] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            data = results.load(path)
+        except (ResultError, OSError) as error:
+            reason = error.message if isinstance(error, ResultError) else str(error)
+            damaged[path.stem] = f"its result file is damaged: {reason}"
+            continue
+        if data["id"] != path.stem:
+            damaged[path.stem] = f"its result file speaks of another cell, {data['id']}"
+        else:
+            measured[path.stem] = _measured(data, shown)
+    return measured, damaged
+
+
+def _not_measured(
+    planned: Mapping[str, Cell],
+    measured: Mapping[str, Measured],
+    damaged: Mapping[str, str],
+    failures: tuple[Failure, ...],
+) -> tuple[NotMeasured, ...]:
+    failed = {one.id: one.reason for one in failures}
+    failed.update(damaged)
+    rows = [
+        NotMeasured(cell, name, FAILED, failed[name]) if name in failed
+        else NotMeasured(cell, name, NOT_REACHED, "the run has not come to this cell")
+        for name, cell in planned.items() if name not in measured
+    ]
+    stray = [NotMeasured(None, name, FAILED, damaged[name]) for name in damaged if name not in planned]
+    return (*rows, *stray)
+
+
+def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
+    environment, rounds = data["environment"], data["rounds"]
+    performance = shown and data["performance"] and not environment["emulated"]
+    used = {
+        key: value for key, value in rounds[-1]["used"].items()
+        if performance or not any(word in key for word in TIMED_SETTINGS)
+    }
+    accuracy, agreement = data["accuracy"], data["agreement"]
+    return Measured(
+        cell=_cell(data["cell"]), dataset=data["dataset"], performance=performance,
+        rounds=len(rounds), rounds_planned=data["rounds_planned"],
+        queries=sum(one["queries"] for one in rounds), samples=sum(one["samples"] for one in rounds),
+        asked=data["asked"], used=used,
+        timings=tuple(_timing(one) for one in rounds) if performance else (),
+        accuracy=accuracy and Accuracy(
+            accuracy["scenario"], accuracy["samples"], accuracy["top1_correct"], accuracy["top5_correct"]
+        ),
+        accuracy_reason=data["accuracy_reason"] or "no reason is recorded",
+        agreement=agreement and Agreement(**{f.name: agreement[f.name] for f in fields(Agreement)}),
+        artifact=data["artifact"], environment=environment, versions=data["versions"],
+        seeds=data["seeds"], evidence=data["evidence"],
+        machine_states=tuple(one[when] for one in rounds for when in ("before", "after")),
+    )
+
+
+def _timing(one: Mapping[str, Any]) -> Timing:
+    early = one["early_stopping"] or {}
+    return Timing(
+        number=one["round"], valid=one["result"] == "VALID", reasons=tuple(one["reasons"]),
+        latency_ns=one["latency_ns"], rate=one["samples_per_second"],
+        early_ns=early.get("estimate_ns"),
+        peak_memory_bytes=one["peak_memory_bytes"],
+        throttled=any(one[when]["throttled"] for when in ("before", "after")),
+    )

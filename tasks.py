@@ -1,0 +1,167 @@
+"""The door: `./invoke build run` builds the images, measures and writes the report.
+
+Each task is a few lines; the work is in images/ (make and run), bench/ (measure) and reports/
+(tell). Options given once hold for every task on the line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke import Call, Context, Executor, Exit, task
+
+from bench.errors import KitError, UsageError
+
+if TYPE_CHECKING:
+    from images.session import Session
+
+ROOT = Path(__file__).resolve().parent
+FILTERS = ("framework", "model", "method", "scenario")
+SHARED = ("platform", "profile", "engine", "name", *FILTERS)
+HELP = {
+    "platform": "device to speak of; default: this machine (`invoke list` names them)",
+    "profile": "how hard to measure: smoke, quick, paper-table1, mlperf-v2.1",
+    "engine": "docker, native or auto (docker where an engine answers)",
+    "name": "name of the run, a folder of out/; default: <platform>-<profile>",
+    "framework": "only these, comma-separated or repeated",
+    "model": "only these models",
+    "method": "only these quantization methods",
+    "scenario": "only these LoadGen scenarios",
+}
+
+
+class Line(Executor):
+    """Runs one command line: an option given to one task holds for all of them.
+
+    Invoke binds `--platform` to the task before it; `build run --platform rpi4` must not build
+    for one platform and run for another. Errors of the kit end the line with their exit code.
+    """
+
+    def normalize(self, tasks: Any) -> list[Call]:
+        """Spread the shared options over the calls; two different values are an error."""
+        calls: list[Call] = super().normalize(tasks)
+        with _errors():
+            for option in SHARED:
+                given = [c.kwargs[option] for c in calls if c.kwargs.get(option)]
+                if any(value != given[0] for value in given):
+                    values = " and ".join(repr(value) for value in given)
+                    raise UsageError(f"--{option} is given twice on one line: {values}")
+                for call in calls:
+                    if given and option in call.kwargs:
+                        call.kwargs[option] = given[0]
+        return calls
+
+    def execute(self, *tasks: Any) -> Any:
+        """Run the tasks of one line in their order."""
+        with _errors():
+            return super().execute(*tasks)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except KitError as error:
+        raise Exit(f"error: {error}", code=error.exit_code) from None
+    except KeyboardInterrupt:
+        raise Exit("stopped; what was measured is kept, the same command goes on", code=130) from None
+
+
+def kit_task(**options: Any) -> Any:
+    """Make a task of a function of a Session; the shared options become its flags too."""
+
+    def decorate(body: Callable[..., None]) -> Any:
+        own = list(signature(body).parameters.values())[1:]
+
+        def call(_: Context, **flags: Any) -> None:
+            from images.session import Session  # late: `--list` and `--help` stay instant
+
+            extra = {parameter.name: flags.pop(parameter.name) for parameter in own}
+            body(Session.open(ROOT, **flags), **extra)
+
+        flag = Parameter.POSITIONAL_OR_KEYWORD
+        shared = [Parameter(n, flag, default=None if n in FILTERS else "") for n in SHARED]
+        call.__signature__ = Signature([Parameter("_", flag), *shared, *own])  # type: ignore[attr-defined]
+        call.__doc__, call.__name__ = body.__doc__, body.__name__
+        texts = {**HELP, **options.pop("help", {})}
+        return task(call, iterable=list(FILTERS), help=texts, auto_shortflags=False, **options)
+
+    return decorate
+
+
+@kit_task()
+def build(session: Session) -> None:
+    """Make what the run needs: images (docker) or environments (native)."""
+    session.build()
+
+
+@kit_task(help={"fresh": "measure again what is already measured (old results are set aside)"})
+def run(session: Session, fresh: bool = False) -> None:
+    """Measure the cells that have no result yet, then write the report."""
+    from images.runner import run as measure
+
+    measure(session, fresh=fresh)
+
+
+@kit_task()
+def report(session: Session) -> None:
+    """Write out/<run>/report.html again from the results on disk."""
+    session.report()
+
+
+@kit_task(name="list")
+def list_(session: Session) -> None:
+    """Show the matrix: which cells, which are impossible and why, predicted minutes."""
+    from images.show import show_matrix
+
+    show_matrix(session)
+
+
+@task
+def doctor(_: Context) -> None:
+    """Say what this machine has, what is missing and what to do about it."""
+    from images.show import show_doctor
+
+    show_doctor(ROOT)
+
+
+@task(help={"everything": "also the wheels, environments, artifacts and images"})
+def clean(_: Context, everything: bool = False) -> None:
+    """Delete the runs in out/."""
+    from images.session import clean as wipe
+
+    wipe(ROOT, everything=everything)
+
+
+@task(help={"only": "a folder of tests/: unit, images or integration", "lint": "only ruff and mypy"})
+def test(c: Context, only: str = "", lint: bool = False) -> None:
+    """Run ruff, mypy --strict and pytest."""
+    from images.lock import install_test_tools
+
+    install_test_tools(ROOT)
+    with c.cd(str(ROOT)):
+        for check in ("ruff check .", "ruff format --check .", "mypy"):
+            c.run(f"{sys.executable} -m {check}")
+        if not lint:
+            c.run(f"{sys.executable} -m pytest {f'tests/{only}' if only else ''}")
+
+
+@task
+def lock(_: Context) -> None:
+    """Resolve every image's requirements again and write the hash-locked files (maintainers)."""
+    from images.lock import lock_all
+
+    lock_all(ROOT)
+
+
+@task
+def generate(_: Context) -> None:
+    """Write the generated files again: Dockerfiles and matrix.schema.json (maintainers)."""
+    from images.session import generate as write
+
+    write(ROOT)

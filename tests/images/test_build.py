@@ -1,0 +1,151 @@
+"""Images on the real engine: base, layers, labels, and builds that give the same content twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from fixtures_images import LEAKS, TINY, forget, make_workspace
+
+from bench.errors import BuildError
+from images import base, build
+from images.engine_docker import DockerEngine
+from images.workspace import Workspace
+
+pytestmark = [pytest.mark.docker, LEAKS]
+
+
+def layers(client: docker.DockerClient, arch: str) -> list[str]:
+    found: list[str] = client.images.get(f"edgequant/test:{arch}").attrs["RootFS"]["Layers"]
+    return found
+
+
+def test_second_build_does_nothing(engine: DockerEngine, arch: str) -> None:
+    started = time.monotonic()
+    (image,) = engine.build(arch, ["test"], pytest.fail)
+    assert image.cached
+    assert time.monotonic() - started < 0.6  # five images stay under 3 s
+
+
+def test_two_builds_have_the_same_layers(
+    engine: DockerEngine, arch: str, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    first = layers(client, arch)
+    forget(client, arch)
+    time.sleep(1.1)  # a date that slips in would differ
+    again = make_workspace(tmp_path / "elsewhere", arch)
+    build.build(TINY, arch, ["test"], client, again, print)
+    assert layers(client, arch) == first
+
+
+def test_change_of_the_bench_replaces_one_layer(
+    engine: DockerEngine, arch: str, client: docker.DockerClient, workspace: Workspace
+) -> None:
+    first = layers(client, arch)
+    extra = workspace.root / "bench" / "extra.py"
+    extra.write_text("")
+    try:
+        (image,) = engine.build(arch, ["test"], print)
+        assert not image.cached
+        assert layers(client, arch)[:-1] == first[:-1]
+        assert layers(client, arch)[-1] != first[-1]
+    finally:
+        extra.unlink()
+    engine.build(arch, ["test"], print)
+    assert layers(client, arch) == first
+
+
+def test_image_says_what_it_is(engine: DockerEngine, arch: str, client: docker.DockerClient) -> None:
+    image = client.images.get(f"edgequant/test:{arch}")
+    assert image.attrs["Architecture"] == arch
+    assert image.attrs["Config"]["User"] == "1000:1000"
+    for label in ("edgequant.key", "edgequant.lock", "edgequant.matrix", "edgequant.stack"):
+        assert image.labels[label]
+    for name in ("title", "description", "revision"):
+        assert image.labels[f"org.opencontainers.image.{name}"]
+
+
+def test_base_is_what_it_was_said_to_be(
+    engine: DockerEngine, arch: str, client: docker.DockerClient, workspace: Workspace
+) -> None:
+    """Loading the cached archive again gives the id computed when it was written."""
+    archive = base._archive(TINY.base, arch, workspace, print)
+    image = base._load(client, archive, "edgequant/test:base")
+    client.images.remove("edgequant/test:base")
+    assert image.id == base.ensure(client, TINY.base, arch, workspace, print).id
+    assert len(image.attrs["RootFS"]["Layers"]) == 1
+
+
+def test_base_without_any_road_says_what_to_do(
+    client: docker.DockerClient, arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    other = dataclasses.replace(TINY.base, packages=("python3", "not-yet-made"))
+    with pytest.raises(BuildError, match="no base to build on") as caught:
+        base.ensure(client, other, arch, Workspace(tmp_path), print)
+    assert "apt-get install mmdebstrap" in caught.value.remedy
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """A real registry on a free port of this machine."""
+    if not shutil.which("docker-registry"):
+        pytest.skip("needs Debian's package docker-registry")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = tmp_path / "registry.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
+    )
+    server = subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield f"127.0.0.1:{port}"
+    server.terminate()
+    server.wait()
+
+
+def test_base_from_a_registry_by_digest(
+    engine: DockerEngine, arch: str, client: docker.DockerClient, registry: str, tmp_path: Path
+) -> None:
+    ours = base.ensure(client, TINY.base, arch, engine._workspace, print)
+    ours.tag(f"{registry}/base", "test")
+    events = client.api.push(f"{registry}/base", "test", stream=True, decode=True)
+    digest = next(event["aux"]["Digest"] for event in events if "aux" in event)
+    client.images.remove(f"{registry}/base:test")
+    named = dataclasses.replace(TINY.base, registry=f"{registry}/base@{digest}")
+    nothing = Workspace(tmp_path)
+    said: list[str] = []
+    pulled = base.ensure(client, named, arch, nothing, said.append)
+    try:
+        assert said == [f"base: pulling {named.registry}"]
+        assert pulled.id == ours.id
+        assert base.ensure(client, named, arch, nothing, pytest.fail).id == ours.id
+        foreign = "arm64" if arch == "amd64" else "amd64"
+        with pytest.raises(BuildError, match=f"is for {arch}, not {foreign}"):
+            base.ensure(client, named, foreign, nothing, print)
+    finally:
+        client.images.remove(f"edgequant/base:{arch}-{digest[7:19]}")
+        client.images.remove(named.registry)
+
+
+def test_unreachable_registry_falls_back_to_debian(
+    engine: DockerEngine, arch: str, client: docker.DockerClient
+) -> None:
+    named = dataclasses.replace(TINY.base, registry="127.0.0.1:9/base@sha256:" + "0" * 64)
+    said: list[str] = []
+    found = base.ensure(client, named, arch, engine._workspace, said.append)
+    assert found.id == base.ensure(client, TINY.base, arch, engine._workspace, pytest.fail).id
+    assert "cannot be pulled" in said[-1]

@@ -1,0 +1,79 @@
+"""Which cells a run has, what cannot exist and why, and when an old result is stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import matrix
+from bench.cell import Cell, Filters, key, plan
+from bench.errors import UsageError
+
+MATRIX = matrix.load(Path(__file__).parents[2] / "matrix.toml")
+
+
+def test_quick_on_amd64_is_table_three_and_16x8_in_three_scenarios() -> None:
+    found = plan(MATRIX, "host", "quick", "amd64", Filters())
+    combinations = {(cell.framework, cell.method) for cell in found.cells}
+    assert combinations == {
+        ("pytorch", "FP32"), ("pytorch", "INT8-SQ"),
+        ("tflite", "FP32"), ("tflite", "INT8-DQ"), ("tflite", "INT8-SQ"), ("tflite", "FP16"), ("tflite", "INT16x8"),
+        ("onnxruntime", "FP32"), ("onnxruntime", "INT8-DQ"), ("onnxruntime", "INT8-SQ"),
+        ("openvino", "FP32"), ("openvino", "INT8-OM"),
+    }
+    assert len(found.cells) == 3 * len(combinations)
+    assert len({cell.id for cell in found.cells}) == len(found.cells)
+    assert {c.batch for c in found.cells if c.scenario == "Offline"} == {32}
+    assert {c.batch for c in found.cells if c.scenario == "MultiStream"} == {8}
+
+
+def test_a_combination_without_cells_says_why() -> None:
+    absent = {(row.framework, row.method): row.reason for row in plan(MATRIX, "host", "quick", "amd64", Filters()).absent}
+    assert "convolutions" in absent["pytorch", "INT8-DQ"]
+    assert "Table III" in absent["onnxruntime", "FP16"]
+
+
+def test_openvino_is_absent_on_the_pi_with_its_reason() -> None:
+    found = plan(MATRIX, "rpi4", "quick", "arm64", Filters())
+    assert "openvino" not in {cell.framework for cell in found.cells}
+    assert any(row.framework == "openvino" and "arm64" in row.reason for row in found.absent)
+
+
+def test_filters_narrow_and_ignore_case() -> None:
+    found = plan(MATRIX, "host", "quick", "amd64", Filters(("openvino",), (), ("int8-om",), ("offline",)))
+    assert [(c.framework, c.method, c.scenario) for c in found.cells] == [("openvino", "INT8-OM", "Offline")]
+
+
+def test_naming_a_model_adds_it_to_a_profile_that_leaves_it_out() -> None:
+    found = plan(MATRIX, "host", "quick", "amd64", Filters(models=("vgg19",)))
+    assert {cell.model for cell in found.cells} == {"vgg19"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (Filters(frameworks=("openvno",)), "unknown framework 'openvno'. Did you mean 'openvino'? Known: "),
+        (Filters(models=("mobilenet",)), "Did you mean 'mobilenet_v2'"),
+        (Filters(methods=("int8",)), "unknown method 'int8'"),
+        (Filters(scenarios=("server",)), "Known: MultiStream, Offline, SingleStream"),
+        (Filters(frameworks=("pytorch",), methods=("FP16",)), "nothing to measure"),
+    ],
+)
+def test_a_wrong_filter_names_the_near_match_and_the_list(filters: Filters, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan(MATRIX, "host", "quick", "amd64", filters)
+    assert message in str(caught.value)
+
+
+def test_the_resume_key_changes_with_everything_that_makes_a_result_stale() -> None:
+    cell = Cell("host", "current", "tflite", "mobilenet_v2", "probe", "FP32", "Offline", 32, "native")
+    base = key(cell, {"min_queries": 64}, "a" * 64, "b" * 64, "docker")
+    others = [
+        key(cell, {"min_queries": 65}, "a" * 64, "b" * 64, "docker"),
+        key(cell, {"min_queries": 64}, "c" * 64, "b" * 64, "docker"),
+        key(cell, {"min_queries": 64}, "a" * 64, "c" * 64, "docker"),
+        key(cell, {"min_queries": 64}, "a" * 64, "b" * 64, "native"),
+    ]
+    assert len({base, *others}) == 5
+    assert base == key(cell, {"min_queries": 64}, "a" * 64, "b" * 64, "docker")

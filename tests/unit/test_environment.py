@@ -1,0 +1,117 @@
+"""The machine's facts, from staged /proc and /sys trees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import environment
+
+X86 = (
+    "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Platinum 8280\n"
+    "flags\t\t: sse2 avx512_vnni avx2\ncpu MHz : 2700.0\n"
+)
+PI = "processor\t: 0\nFeatures\t: fp asimd crc32\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n"
+NEW_ARM = PI.replace("0xd08", "0xfff")
+
+
+def stage(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "flags"),
+    [
+        (X86, "Intel(R) Xeon(R) Platinum 8280", ["avx2", "avx512_vnni", "sse2"]),
+        (PI, "Cortex-A72", ["asimd", "crc32", "fp"]),
+        (NEW_ARM, "ARM implementer 0x41 part 0xfff", ["asimd", "crc32", "fp"]),
+        ("", "unknown", []),
+    ],
+)
+def test_cpu_of_either_architecture(tmp_path: Path, text: str, model: str, flags: list[str]) -> None:
+    assert environment.cpu(stage(tmp_path, {"proc/cpuinfo": text})) == (model, flags)
+
+
+def test_emulation_does_not_repeat_the_hosts_cpu(tmp_path: Path) -> None:
+    engine = {"kind": "docker", "image": "x", "digest": "sha256:1"}
+    root = stage(tmp_path, {"proc/cpuinfo": X86})
+    found = environment.describe(engine=engine, lock="0" * 64, emulated=True, threads=4, root=root)
+    assert "emulated" in found["cpu_model"]
+    assert found["cpu_flags"] == []
+    assert found["threads"] == 4
+    assert found["cores"] >= 1
+    assert found["engine"] == engine
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "1048576\n"}, 1048576),
+        ({"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/memory.max": "2097152\n"}, 2097152),
+        ({"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "max\n"}, None),
+        (
+            {
+                "proc/self/cgroup": "5:cpu,cpuacct:/d\n4:memory:/d/1\n0::/\n",
+                "sys/fs/cgroup/memory/d/1/memory.limit_in_bytes": "4096\n",
+            },
+            4096,
+        ),
+        (
+            {
+                "proc/self/cgroup": "4:memory:/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+            },
+            None,
+        ),
+        ({}, None),
+    ],
+)
+def test_memory_limit_of_either_cgroup(tmp_path: Path, files: dict[str, str], limit: int | None) -> None:
+    assert environment.memory_limit(stage(tmp_path, files)) == limit
+
+
+def test_state_of_a_pi(tmp_path: Path) -> None:
+    cpufreq = "sys/devices/system/cpu/cpu0/cpufreq"
+    root = stage(
+        tmp_path,
+        {
+            f"{cpufreq}/scaling_governor": "ondemand\n",
+            f"{cpufreq}/scaling_cur_freq": "1500000\n",
+            "sys/class/thermal/thermal_zone0/temp": "61234\n",
+            "sys/class/thermal/thermal_zone1/temp": "40000\n",
+            "sys/devices/platform/soc/soc:firmware/get_throttled": "50000\n",
+        },
+    )
+    assert environment.state(root) == {
+        "governor": "ondemand",
+        "frequency_mhz": 1500.0,
+        "temperature_c": 61.234,
+        "throttled": True,
+    }
+
+
+def test_state_where_the_machine_does_not_tell(tmp_path: Path) -> None:
+    nothing = {"governor": None, "frequency_mhz": None, "temperature_c": None, "throttled": None}
+    assert environment.state(tmp_path) == nothing
+    assert environment.state(stage(tmp_path, {"proc/cpuinfo": X86}))["frequency_mhz"] == 2700.0
+
+
+def test_peak_memory_follows_a_reset() -> None:
+    assert environment.reset_peak_memory()
+    before = environment.peak_memory()
+    assert before
+    block = bytearray(64 << 20)
+    block[::4096] = b"x" * len(block[::4096])
+    after = environment.peak_memory()
+    assert after
+    assert after - before > 32 << 20
+    del block
+    assert environment.reset_peak_memory()
+    again = environment.peak_memory()
+    assert again
+    assert again < after

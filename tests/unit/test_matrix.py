@@ -1,0 +1,112 @@
+"""matrix.toml: what the loader refuses, how it says so, and that the schema agrees with it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import matrix
+from bench.errors import MatrixError
+
+ROOT = Path(__file__).parents[2]
+REAL: dict[str, Any] = tomllib.loads((ROOT / "matrix.toml").read_text())
+accepts_schema = fastjsonschema.compile(matrix.json_schema())
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    data = copy.deepcopy(REAL)
+    change(data)
+    return data
+
+
+def test_the_shipped_matrix_loads_and_fits_its_schema() -> None:
+    assert matrix.load(ROOT / "matrix.toml").defaults.profile == "quick"
+    accepts_schema(REAL)
+
+
+def test_the_committed_schema_is_the_generated_one() -> None:
+    committed = json.loads((ROOT / "bench" / "matrix.schema.json").read_text())
+    assert committed == json.loads(json.dumps(matrix.json_schema())), "run `invoke generate`"
+
+
+REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
+    (lambda d: d["platforms"]["rpi4"].update(thread=4), ["platforms.rpi4.thread", "threads", "4"]),
+    (lambda d: d["platforms"]["rpi4"].update(threads="four"), ["platforms.rpi4.threads", "int", "'four'"]),
+    (lambda d: d["platforms"]["rpi4"].update(threads=True), ["platforms.rpi4.threads", "bool"]),
+    (lambda d: d["platforms"]["rpi4"].update(threads=-1), ["platforms.rpi4.threads", "out of range"]),
+    (lambda d: d["platforms"]["rpi4"].update(arch="arm46"), ["platforms.rpi4.arch", "arm64"]),
+    (lambda d: d["platforms"]["rpi4"].update(memory="8GB"), ["platforms.rpi4.memory", "8GB"]),
+    (lambda d: d["frameworks"]["tflite"].update(image="tflit"), ["frameworks.tflite.image", "'tflite'"]),
+    (lambda d: d["methods"]["FP16"].update(frameworks=["tflite", "tflite"]), ["FP16.frameworks", "duplicate"]),
+    (lambda d: d["models"]["vgg19"].pop("title"), ["models.vgg19.title", "missing key"]),
+    (lambda d: d["profiles"]["quick"]["scenarios"].pop("Offline"), ["quick.scenarios.Offline", "missing table"]),
+    (lambda d: d["impossible"].append(d["impossible"][0]), ["impossible[6]", "duplicate"]),
+    (lambda d: d["impossible"].pop(0), ["methods.INT8-DQ.frameworks", "pytorch", "says why"]),
+    (lambda d: d.update(schema=2), ["schema", "2"]),
+    (lambda d: d.update(platforms=[]), ["platforms", "expected a table"]),
+    (lambda d: d["defaults"].update(profile="quik"), ["defaults.profile", "quick"]),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), REFUSED)
+def test_each_error_names_table_key_and_value(change: Callable[[dict[str, Any]], object], words: list[str]) -> None:
+    with pytest.raises(MatrixError) as caught:
+        matrix.parse(changed(change))
+    assert str(caught.value).startswith("matrix.toml: ")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_duplicate_table_and_a_missing_file_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "matrix.toml"
+    with pytest.raises(MatrixError, match="no such file"):
+        matrix.load(path)
+    path.write_text("[defaults]\nplatform = 'host'\n[defaults]\n")
+    with pytest.raises(MatrixError, match=r"matrix\.toml: not TOML.*line 3"):
+        matrix.load(path)
+
+
+def paths(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(node, dict):
+        return [at, *(p for key, value in node.items() for p in paths(value, (*at, key)))]
+    if isinstance(node, list):
+        return [at, *(p for i, value in enumerate(node) for p in paths(value, (*at, i)))]
+    return [at]
+
+
+JUNK = st.one_of(st.none(), st.booleans(), st.integers(-3, 70), st.text(max_size=4), st.just([]), st.just({}))
+
+
+@given(st.sampled_from([p for p in paths(REAL) if p]), JUNK, st.booleans())
+def test_what_the_schema_refuses_the_loader_refuses(path: tuple[Any, ...], junk: Any, delete: bool) -> None:
+    """Any value replaced or deleted: the loader is at least as strict, and only KitErrors leave it."""
+    data = copy.deepcopy(REAL)
+    node = data
+    for step in path[:-1]:
+        node = node[step]
+    if delete:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = junk
+    try:
+        accepts_schema(data)
+        fits = True
+    except fastjsonschema.JsonSchemaException:
+        fits = False
+    try:
+        matrix.parse(data)
+        loads = True
+    except MatrixError as error:
+        loads = False
+        references = ("unknown", "says why", "offers it", "missing table", "duplicate")
+        assert not fits or any(word in str(error) for word in references)
+    assert fits or not loads

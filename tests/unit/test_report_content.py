@@ -1,0 +1,155 @@
+"""What the report says of time, accuracy and kernels, and what it must never say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import fixtures_results as fixtures
+import pytest
+from fixtures_report import Page, cell, page, parts, row_of
+
+from bench import results
+from reports import answers, performance
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return fixtures.write_run(tmp_path)
+
+
+# --------------------------------------------------------------------------- performance
+
+
+def test_speedup_is_the_papers(run: Path) -> None:
+    offline = row_of(run, cell("openvino", "INT8-OM", "Offline"))
+    base = row_of(run, cell("openvino", "FP32", "Offline"))
+    assert offline.metric
+    assert base.metric
+    assert offline.speedup
+    assert offline.speedup.value == pytest.approx(offline.metric.median / base.metric.median, rel=0.05)
+    assert offline.speedup.value > 2
+    stream = row_of(run, cell("tflite", "INT8-DQ", "SingleStream"))
+    base = row_of(run, cell("tflite", "FP32", "SingleStream"))
+    assert stream.metric
+    assert base.metric
+    assert stream.speedup
+    assert stream.speedup.value == pytest.approx(base.metric.median / stream.metric.median, rel=0.05)
+    assert stream.speedup.value < 1
+    assert base.speedup is None
+    assert base.speedup_reason == "baseline"
+
+
+def test_no_speedup_without_its_fp32(run: Path) -> None:
+    results.path_of(run, cell("openvino", "FP32", "Offline").id).unlink()
+    row = row_of(run, cell("openvino", "INT8-OM", "Offline"))
+    assert row.speedup is None
+    assert row.speedup_reason == "OpenVINO FP32 not measured"
+
+
+def test_metric_percentile_is_the_profiles() -> None:
+    assert performance.metric_percentile(fixtures.matrix(), "quick", "MultiStream") == 90
+    assert performance.metric_percentile(fixtures.matrix(), "paper-table1", "MultiStream") == 99
+    assert performance.metric_percentile(fixtures.matrix(), "gone", "MultiStream") == 99
+
+
+def test_invalid_and_unstable_are_told_and_cannot_win(run: Path) -> None:
+    of = cell("openvino", "INT8-OM", "SingleStream")
+    rounds = [fixtures.round_of(of, number, noise=0.4) for number in (1, 2, 3)]
+    rounds[1] |= {"result": "INVALID", "reasons": ["Min queries not met"]}
+    fixtures.change(run, of, rounds=rounds)
+    row = row_of(run, of)
+    assert not row.valid
+    assert row.valid_rounds == 2
+    assert row.metric
+    assert row.metric.unstable
+    chapter, blocks, found = parts(run)
+    told = {one.text: one.answers[0] for one in answers.questions(chapter, blocks, found)}
+    assert told["Fastest of all methods"].who == "ONNX Runtime INT8-SQ"
+    text = Page(page(run)).text
+    assert "OpenVINO INT8-OM : Min queries not met" in text
+    assert "unstable" in text
+
+
+def test_answers_are_computed(run: Path) -> None:
+    chapter, blocks, found = parts(run)
+    told = {one.text: one.answers for one in answers.questions(chapter, blocks, found)}
+    assert [one.who for one in told["Fastest FP32"]] == ["OpenVINO FP32"] * 3
+    assert [one.who for one in told["Fastest of all methods"]] == ["OpenVINO INT8-OM"] * 3
+    assert {one.who for one in told["Largest speedup over own FP32"]} == {"OpenVINO INT8-OM"}
+    assert "OpenVINO INT8-OM is the fastest wherever" in answers.headline(chapter, blocks)
+
+
+def test_a_method_that_loses_accuracy_does_not_win_at_equal_accuracy(run: Path) -> None:
+    of = cell("openvino", "INT8-OM", "Offline")
+    accuracy = {"scenario": "Offline", "samples": 256, "top1_correct": 150, "top5_correct": 200, "logs": ""}
+    fixtures.change(run, of, accuracy=accuracy)
+    chapter, blocks, found = parts(run)
+    equal = answers.questions(chapter, blocks, found)[-1]
+    assert [one.who for one in equal.answers] == ["ONNX Runtime INT8-SQ"] * 3
+    row = found.find("openvino", "INT8-OM")
+    assert row
+    assert row.below_fp32
+    assert "loses accuracy" in Page(page(run)).text
+
+
+def test_rivals_within_the_rounds_are_named(run: Path) -> None:
+    for framework in ("openvino", "onnxruntime"):
+        of = cell(framework, "FP32", "SingleStream")
+        same = replace(of, framework="openvino")
+        fixtures.change(run, of, rounds=[fixtures.round_of(same, number) for number in (1, 2, 3)])
+    chapter, blocks, found = parts(run)
+    answer = answers.questions(chapter, blocks, found)[0].answers[0]
+    assert answer.note.startswith("rounds overlap with")
+
+
+# --------------------------------------------------------------------------- correctness
+
+
+def test_probe_weights_are_labelled_and_fp32_differences_flagged(run: Path) -> None:
+    of = cell("tflite", "FP32", "Offline")
+    fixtures.change(run, of, agreement={**fixtures.agreement_of(of, 32), "max_abs_diff": 0.02})
+    text = Page(page(run)).text
+    assert text.count("probe weights on fashion-mnist: not ImageNet accuracy") >= 5
+    assert "above 0.001" in text
+    flagged = [row.variant.name for row in parts(run)[2].agreement if row.flagged]
+    assert flagged == ["TFLite FP32"]
+
+
+def test_warnings_of_the_kernels_are_told(run: Path) -> None:
+    assert "warning method says FP16 but 52 of 52 convolutions ran in f32" in Page(page(run)).text
+
+
+@pytest.mark.parametrize("emulated", [False, True])
+def test_a_run_without_performance_shows_no_timing(tmp_path: Path, emulated: bool) -> None:
+    profile = "quick" if emulated else "smoke"
+    run = fixtures.write_run(tmp_path, profile, performance=False)
+    for one in fixtures.cells_of(profile):
+        document = results.load(results.path_of(run, one.id))
+        for measured in document["rounds"]:
+            measured["latency_ns"] = dict.fromkeys(
+                ("min", "mean", "p50", "p90", "p95", "p99", "p999", "max"), 777_123_456.0
+            )
+            measured |= {"samples_per_second": 555.321, "seconds": 444.321, "load_seconds": 333.321,
+                         "calibration": {"calls": 3, "seconds_per_call": 222.321}}
+            measured["used"]["offline_expected_qps"] = 666.321
+        environment = {**document["environment"], "emulated": emulated}
+        fixtures.change(run, one, rounds=document["rounds"], environment=environment)
+    source = page(run)
+    for figure in ("777", "555.", "444.", "333.", "222.", "666.", "1.90", "1900"):
+        assert figure not in re.sub(r"[0-9a-f]{32,}|<style>.*?</style>", "", source, flags=re.DOTALL), figure
+    text = Page(source).text.lower()
+    for word in ("latency", "throughput", "speedup", "samples/s", "valid"):
+        assert word not in text, word
+    assert "correctness only" in text
+    assert "top-1" in text
+
+
+def test_an_emulated_cell_among_others_has_no_timing(run: Path) -> None:
+    of = cell("openvino", "FP32", "Offline")
+    document = results.load(results.path_of(run, of.id))
+    fixtures.change(run, of, environment={**document["environment"], "emulated": True})
+    row = row_of(run, of)
+    assert row.metric is None
+    assert "not performance" in row.reason

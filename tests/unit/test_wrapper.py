@@ -1,0 +1,70 @@
+"""./invoke, the wrapper: what it says where it cannot set itself up."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with nothing but the wrapper and its lock, and a PATH without any Python."""
+    (tmp_path / "images" / "locks").mkdir(parents=True)
+    shutil.copy(ROOT / "invoke", tmp_path)
+    shutil.copy(ROOT / "images" / "locks" / "host.txt", tmp_path / "images" / "locks")
+    (tmp_path / "bin").mkdir()
+    for tool in ("sh", "dirname", "cmp", "rm", "cp"):
+        (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool)))
+    return tmp_path
+
+
+def run(checkout: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(checkout / "invoke"), "--version"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={"PATH": str(checkout / "bin")},
+    )
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_no_python(checkout: Path) -> None:
+    done = run(checkout)
+    assert done.returncode == 1
+    assert done.stderr == "invoke: needs Python 3.11 or newer: apt-get install python3 python3-venv\n"
+
+
+def test_python_without_venv(checkout: Path) -> None:
+    script(checkout / "bin" / "python3.11", 'case "$2" in *ensurepip*) exit 1 ;; esac')
+    done = run(checkout)
+    assert done.returncode == 1
+    assert "apt-get install python3-venv" in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_current_environment_is_used_as_it_is(checkout: Path) -> None:
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    script(checkout / ".venv" / "bin" / "python", f'[ "$1" = -c ] || exec {sys.executable} -c "print(1)"')
+    shutil.copy(checkout / "images" / "locks" / "host.txt", checkout / ".venv" / "host.txt")
+    done = run(checkout)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_stale_environment_is_made_again(checkout: Path) -> None:
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    script(checkout / ".venv" / "bin" / "python", "exit 0")
+    (checkout / ".venv" / "host.txt").write_text("another lock\n")
+    done = run(checkout)  # there is no Python to make it with: but it noticed
+    assert "needs Python 3.11" in done.stderr
