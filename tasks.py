@@ -13,7 +13,7 @@ from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke import Call, Context, Executor, Exit, task
+from invoke import Call, Context, Executor, Exit, Task, task
 
 from bench.errors import KitError, UsageError
 
@@ -72,24 +72,24 @@ def _errors() -> Iterator[None]:
         raise Exit("stopped; what was measured is kept, the same command goes on", code=130) from None
 
 
-def kit_task(**options: Any) -> Any:
+def kit_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     """Make a task of a function of a Session; the shared options become its flags too."""
 
-    def decorate(body: Callable[..., None]) -> Any:
+    def decorate(body: Callable[..., None]) -> Task[Any]:
         own = list(signature(body).parameters.values())[1:]
 
         def call(_: Context, **flags: Any) -> None:
             from images.session import Session  # late: `--list` and `--help` stay instant
 
             extra = {parameter.name: flags.pop(parameter.name) for parameter in own}
-            body(Session.open(ROOT, **flags), **extra)
+            body(Session.open(ROOT, flags), **extra)
 
         flag = Parameter.POSITIONAL_OR_KEYWORD
         shared = [Parameter(n, flag, default=None if n in FILTERS else "") for n in SHARED]
         call.__signature__ = Signature([Parameter("_", flag), *shared, *own])  # type: ignore[attr-defined]
         call.__doc__, call.__name__ = body.__doc__, body.__name__
         texts = {**HELP, **options.pop("help", {})}
-        return task(call, iterable=list(FILTERS), help=texts, auto_shortflags=False, **options)
+        return Task(call, iterable=list(FILTERS), help=texts, auto_shortflags=False, **options)
 
     return decorate
 

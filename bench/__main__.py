@@ -40,11 +40,11 @@ def _parse(arguments: Sequence[str]) -> tuple[str, str]:
 
 def _dispatch(command: str, spec: str) -> int:
     if command == "prepare":
-        from bench import prepare  # noqa: PLC0415 (lives in the prepare image)
+        from bench import prepare
 
         return prepare.main(spec)
     emit = _events()
-    from bench import harness, measure  # noqa: PLC0415 (after file descriptor 1 was turned)
+    from bench import harness, measure
 
     if command == "harness":
         emit({"event": "harness", **harness.measure()})

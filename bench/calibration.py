@@ -25,7 +25,9 @@ def calibrate(runner: Runner, scenario: str, loaded: int, warm_calls: int) -> Ca
     """
     starts = range(0, loaded - runner.batch + 1, runner.batch)
     if scenario == "Offline" and hasattr(runner, "start"):
-        return _fastest(*_queue_round(cast("AsyncRunner", runner), starts), warm_calls)
+        queue = cast("AsyncRunner", runner)
+        found = _fastest(*_queue_round(queue, starts), warm_calls)
+        return Calibration(found.calls, found.seconds_per_call, queue.in_flight)
     return _fastest(lambda number: runner.run(starts[number % len(starts)]), 1, warm_calls)
 
 

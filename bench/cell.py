@@ -93,10 +93,19 @@ def plan(matrix: Matrix, platform: str, profile: str, arch: str, filters: Filter
                     absent.append(Absent(framework, model, method, reason))
                     continue
                 for scenario in scenarios:
-                    cells.append(Cell(
-                        platform, matrix.defaults.stack, framework, model, facts.weights, method,
-                        scenario, _batch(matrix, platform, scenario), matrix.platforms[platform].isa,
-                    ))
+                    cells.append(
+                        Cell(
+                            platform,
+                            matrix.defaults.stack,
+                            framework,
+                            model,
+                            facts.weights,
+                            method,
+                            scenario,
+                            _batch(matrix, platform, scenario),
+                            matrix.platforms[platform].isa,
+                        )
+                    )
     if not cells:
         reasons = "; ".join(f"{a.framework} x {a.method}: {a.reason}" for a in absent)
         raise UsageError(f"nothing to measure with these filters ({reasons})", remedy="see `invoke list`")

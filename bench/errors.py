@@ -26,7 +26,7 @@ class KitError(Exception):
         return f"{text}\n  -> {self.remedy}" if self.remedy else text
 
 
-class CellsFailed(KitError):
+class FailedCellsError(KitError):
     """The run went to its end, but some cells failed; the report names them."""
 
     exit_code = 1

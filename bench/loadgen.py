@@ -33,10 +33,11 @@ _OFFLINE_MARGIN = 1.15
 
 @dataclass(frozen=True)
 class Calibration:
-    """The pre-run: timed calls and seconds of the fastest one (a call is one batch)."""
+    """The pre-run: timed calls (batches), seconds a call at full speed, calls in flight at once."""
 
     calls: int
     seconds_per_call: float
+    in_flight: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,18 @@ def settings(scenario: str, asked: Mapping[str, Any], batch: int, calibration: C
     `asked` is the profile's: min_queries (Offline: samples), min_duration and max_duration (seconds; 0:
     no limit), percentile, samples_per_query. Streams are told half the calibrated latency, so that enough
     queries are generated. LoadGen cannot end an Offline query early, so there max_duration caps the number
-    of samples, a multiple of the batch; where that is less than asked, the shortfall says so.
+    of samples; where that is less than asked, the shortfall says so. The number is a multiple of all the
+    batches in flight at once, so that no worker idles while the last ones run.
     """
     common = {"min_duration_ms": round(asked["min_duration"] * 1000)}
     if scenario == "Offline":
         rate = batch / calibration.seconds_per_call
+        unit = batch * calibration.in_flight
         wanted = max(asked["min_queries"], _OFFLINE_MARGIN * rate * asked["min_duration"])
-        batches = math.ceil(wanted / batch)
+        units = math.ceil(wanted / unit)
         if asked["max_duration"]:
-            batches = min(batches, max(1, int(rate * asked["max_duration"] / batch)))
-        count = batches * batch
+            units = min(units, max(1, int(rate * asked["max_duration"] / unit)))
+        count = units * unit
         floor = max(asked["min_duration"], 1e-3) * _LOADGEN_SLACK
         shortfall: tuple[str, ...] = ()
         if count < asked["min_queries"]:
@@ -110,7 +113,7 @@ def run(test: Test, attributes: Mapping[str, float], runner: Runner, library: Li
         raise MeasureError(
             "a stray audit.config would change this LoadGen test", where=os.getcwd(), remedy="remove the file"
         )
-    import mlperf_loadgen as lg  # noqa: PLC0415 (only in the frameworks' images)
+    import mlperf_loadgen as lg
 
     wanted = lg.TestSettings()
     wanted.scenario = getattr(lg.TestScenario, test.scenario)

@@ -228,19 +228,26 @@ def _check_references(matrix: Matrix, file: str) -> None:
         for scenario in matrix.scenarios:
             if scenario not in profile.scenarios:
                 Place(file, f"profiles.{name}.scenarios", scenario).fail("missing table")
+    _check_reasons(matrix, file)
+
+
+def _check_reasons(matrix: Matrix, file: str) -> None:
+    """Every framework x method is either offered or has one reason why it cannot exist."""
     seen: set[tuple[str, str]] = set()
     for i, row in enumerate(matrix.impossible):
+        place = Place(file, f"impossible[{i}]")
         if (row.framework, row.method) in seen:
-            Place(file, f"impossible[{i}]", "").fail(f"duplicate of {row.framework} x {row.method}")
+            place.fail(f"duplicate of {row.framework} x {row.method}")
         if row.framework in matrix.methods[row.method].frameworks:
-            Place(file, f"impossible[{i}]", "").fail(f"methods.{row.method}.frameworks offers it")
+            place.fail(f"methods.{row.method}.frameworks offers it")
         seen.add((row.framework, row.method))
     for framework in matrix.frameworks:
         for method, facts in matrix.methods.items():
             if framework not in facts.frameworks and not {(framework, method), ("*", method)} & seen:
                 Place(file, f"methods.{method}", "frameworks").fail(
-                      f"{framework} is not listed and no [[impossible]] row says why",
-                      f'add [[impossible]] framework = "{framework}" method = "{method}"')
+                    f"{framework} is not listed and no [[impossible]] row says why",
+                    f'add [[impossible]] framework = "{framework}" method = "{method}"',
+                )
 
 
 def json_schema() -> dict[str, Any]:

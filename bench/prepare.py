@@ -35,7 +35,7 @@ def main(spec_path: str) -> int:
         missing = artifacts.plan(spec)
         if not missing:
             return 0
-        from bench.workshop import Workshop  # noqa: PLC0415 (torch: seconds, and it prints)
+        from bench.workshop import Workshop
 
         workshop = Workshop(spec, cache, Path(scratch))
         for recipe in missing:

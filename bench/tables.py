@@ -114,7 +114,7 @@ def _scalar(hint: Any, value: Any, rules: Mapping[str, Any], place: Place) -> An
         place.fail(unknown("value", str(value), map(str, rules["enum"])))
     if "minimum" in rules and not rules["minimum"] <= value <= rules.get("maximum", value):
         place.fail(f"{value!r} is out of range ({rules['minimum']} to {rules.get('maximum', '...')})")
-    if "pattern" in rules and not re.search(rules["pattern"], value):
+    if "pattern" in rules and not re.search(rules["pattern"], str(value)):
         place.fail(f"{value!r} does not match {rules['pattern']}")
     return float(value) if hint is float else value
 

@@ -90,13 +90,14 @@ def ensure(
     made = f"edgequant/base:{arch}-{key(base, arch)}"
     if reference:
         try:
-            return _have(client, pulled) or _pull(client, reference, arch, pulled, progress)
+            return find(client, pulled) or _pull(client, reference, arch, pulled, progress)
         except docker.errors.APIError as error:
             progress(f"base: {reference} cannot be pulled ({error.explanation or error})")
-    return _have(client, made) or _load(client, _archive(base, arch, workspace, progress), made)
+    return find(client, made) or _load(client, _archive(base, arch, workspace, progress), made)
 
 
-def _have(client: docker.DockerClient, tag: str) -> EngineImage | None:
+def find(client: docker.DockerClient, tag: str) -> EngineImage | None:
+    """Return the engine's image of this tag, None if it has none."""
     try:
         return client.images.get(tag)
     except docker.errors.ImageNotFound:
@@ -144,7 +145,7 @@ def _archive(base: Base, arch: str, workspace: Workspace, progress: Progress) ->
         raise BuildError(
             "there is no base to build on: no registry is named and mmdebstrap is missing",
             where="matrix.toml: base",
-            remedy="apt-get install mmdebstrap arch-test, or set EDGEQUANT_BASE=host/name@sha256:...",
+            remedy="apt-get install mmdebstrap arch-test uidmap, or set EDGEQUANT_BASE=host/name@sha256:...",
         )
     archive.parent.mkdir(parents=True, exist_ok=True)
     progress(f"base: unpacking Debian {base.suite} for {arch}")
@@ -171,7 +172,7 @@ def _mmdebstrap(base: Base, arch: str, target: Path) -> None:
         raise BuildError(
             "mmdebstrap failed:\n" + "\n".join(reasons[:6] or [done.stderr[-500:]]),
             where=f"Debian {base.suite} for {arch}",
-            remedy="check that apt reaches a Debian mirror and that debian-archive-keyring is installed",
+            remedy="check that apt reaches a Debian mirror; apt-get install debian-archive-keyring uidmap",
         )
 
 

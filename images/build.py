@@ -6,6 +6,7 @@ everything that goes into it. The commit is a label but no part of the key.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -120,11 +121,8 @@ class _Builder:
 
     def _current(self, tag: str, key: str) -> EngineImage | None:
         """Return the engine's image of this tag if its content key is `key`."""
-        try:
-            image = self.client.images.get(tag)
-        except docker.errors.ImageNotFound:
-            return None
-        return image if image.labels.get(KEY) == key else None
+        image = base.find(self.client, tag)
+        return image if image and image.labels.get(KEY) == key else None
 
     def _labels(self, name: str) -> dict[str, str]:
         """Return the labels that follow from the matrix and the lock (so they are part of the key)."""
@@ -144,6 +142,7 @@ class _Builder:
         self, tag: str, text: str, context: list[Member], arguments: dict[str, str], labels: dict[str, str]
     ) -> EngineImage:
         """Stream Dockerfile and files to the classic builder; return the tagged image."""
+        old = base.find(self.client, tag)
         said: list[str] = []
         events = self.client.api.build(
             fileobj=stream([("Dockerfile", text.encode()), *context]),
@@ -167,7 +166,11 @@ class _Builder:
                 )
             if line := event.get("stream", "").strip():
                 said.append(line)
-        return self.client.images.get(tag)
+        new = self.client.images.get(tag)
+        if old and old.id != new.id:  # gigabytes without a name; its parents go with it
+            with contextlib.suppress(docker.errors.APIError):  # in use: then it stays
+                self.client.images.remove(old.id)
+        return new
 
 
 def remove_images() -> list[str]:

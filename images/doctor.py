@@ -13,6 +13,7 @@ from bench import environment
 from bench import matrix as matrices
 from bench.errors import EngineError
 from images.bytecode import image_python
+from images.engine_docker import DockerEngine
 from images.workspace import MACHINES, PYTHON, Workspace, size
 
 FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # what INT8 kernels gain from
@@ -46,8 +47,6 @@ def examine(workspace: Workspace) -> list[Fact]:
 
 
 def _engine(workspace: Workspace) -> Iterator[Fact]:
-    from images.engine_docker import DockerEngine
-
     try:
         engine = DockerEngine(matrices.load(workspace.root / "matrix.toml"), workspace, "doctor")
         info = engine.client.info()

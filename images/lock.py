@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,8 +136,6 @@ def lock_host(path: Path, requirements: Sequence[str]) -> None:
 
 def lock_all(root: Path) -> None:
     """Write every lock again: each image x architecture of the matrix, and the host's own tools."""
-    import tomllib
-
     matrix = matrices.load(root / "matrix.toml")
     workspace = Workspace(root)
     for name, image in matrix.images.items():

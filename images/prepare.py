@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -64,9 +65,11 @@ def prepare(session: Session) -> Prepared:
     reasons: dict[str, str] = {}
     if missing:
         if host_arch() not in session.matrix.images["prepare"].arches:
-            raise ArtifactError(f"{len(missing)} artifacts are missing and {host_arch()} cannot make them",
-                                remedy="copy .cache/artifacts and .cache/data from an amd64 machine that ran the "
-                                       f"same commit with --platform {session.platform}")
+            raise ArtifactError(
+                f"{len(missing)} artifacts are missing and {host_arch()} cannot make them",
+                remedy="copy .cache/artifacts and .cache/data from an amd64 machine that ran the "
+                f"same commit with --platform {session.platform}",
+            )
         CONSOLE.print(f"prepare: {len(missing)} artifacts to make")
         reasons = _make(session, spec, len(missing))
     seconds = time.monotonic() - started if missing else 0.0
@@ -109,24 +112,20 @@ def _make(session: Session, spec: dict[str, Any], total: int) -> dict[str, str]:
             CONSOLE.print(f"  [red]failed[/]  {label}: {event['message']}", highlight=False)
 
     cache = session.workspace.cache
-    spec_dir = cache / "specs"
-    spec_dir.mkdir(parents=True, exist_ok=True)
-    mounts = (Mount(cache, "/cache", writable=True),)
-    path = spec_dir / "prepare.json"
-    path.write_text(json.dumps({**spec, "cache": session.engine.path(cache, mounts)}))
-    result = session.engine.launch(
-        Launch(
-            "prepare",
-            "amd64",
-            ["prepare", session.engine.path(path, mounts)],
-            mounts,
-            env={},
-            cpus=session.cpus,
-            memory_bytes=None,
-            timeout_s=TIMEOUT,
-            emulate_cpu=None,
-        ),
-        on_line,
+    for name in ("artifacts", "data", "specs"):
+        (cache / name).mkdir(parents=True, exist_ok=True)
+    mounts = (
+        Mount(cache / "artifacts", "/cache/artifacts", writable=True),
+        Mount(cache / "data", "/cache/data", writable=True),
+        Mount(cache / "specs", "/cache/specs"),
+    )
+    engine = session.engine
+    inside = Path(engine.path(cache / "artifacts", mounts)).parent
+    path = cache / "specs" / "prepare.json"
+    path.write_text(json.dumps({**spec, "cache": str(inside)}))
+    argv = ["prepare", engine.path(path, mounts)]
+    result = engine.launch(
+        Launch("prepare", host_arch(), argv, mounts, cpus=session.cpus, timeout_s=TIMEOUT), on_line
     )
     if result.exit_code and not reasons:
         raise ArtifactError(

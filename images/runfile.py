@@ -129,7 +129,7 @@ def device_note(session: Session) -> str | None:
         notes.append(f"{session.platform} expects '{wanted}', this CPU is '{cpu}'")
     if session.platform_facts.threads > session.threads:
         notes.append(
-            f"{session.platform} has {session.platform_facts.threads} threads, {session.threads} are used here"
+            f"{session.platform} has {session.platform_facts.threads} threads, {session.threads} used here"
         )
     if not notes:
         return None

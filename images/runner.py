@@ -21,7 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from bench.errors import CellsFailed, EngineError
+from bench.errors import EngineError, FailedCellsError
 from images import launches, lock, runfile
 from images.engine import Launch as Request
 from images.engine import LaunchResult, Mount
@@ -36,8 +36,9 @@ GRACE = 600.0
 
 
 def run(session: Session, *, fresh: bool) -> None:
-    """Measure what has no result yet and write the report; CellsFailed where a cell failed."""
+    """Measure what has no result yet and write the report; FailedCellsError where a cell failed."""
     session.build(quiet=True)
+    session.engine.remove_stale()
     prepared = prepare(session)
     if fresh:
         launches.set_aside(session.run_dir, [cell.id for cell in session.plan.cells])
@@ -86,7 +87,7 @@ class _Run:
         self.spent = float(self.file["seconds"])
 
     def go(self) -> None:
-        """Measure every launch, write the report, and raise CellsFailed if anything failed."""
+        """Measure every launch, write the report, and raise FailedCellsError if anything failed."""
         session = self.session
         for name in ("cells", "loadgen"):
             (session.run_dir / name).mkdir(parents=True, exist_ok=True)
@@ -154,7 +155,9 @@ class _Run:
 
         try:
             result = self._measure_in_engine(launch, cells, SLACK * predicted + GRACE, on_line)
-            reason = result.reason or f"the bench ended with code {result.exit_code} and no word about this cell"
+            reason = (
+                result.reason or f"the bench ended with code {result.exit_code} and no word about this cell"
+            )
             tail = f"\n{result.stderr}" if result.stderr else ""
         except EngineError as error:
             reason, tail = str(error), ""
@@ -240,7 +243,7 @@ class _Run:
         )
         if self.failed:
             lines = "\n".join(f"  {name}: {reason.splitlines()[0]}" for name, reason in self.failed.items())
-            raise CellsFailed(
+            raise FailedCellsError(
                 f"{len(self.failed)} cells failed:\n{lines}",
                 remedy="the same command tries them again; the others are kept",
             )

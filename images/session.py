@@ -11,9 +11,10 @@ import os
 import platform as machine
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -40,24 +41,12 @@ class Session:
     filters: Filters
 
     @classmethod
-    def open(
-        cls,
-        root: Path,
-        *,
-        platform: str = "",
-        profile: str = "",
-        engine: str = "",
-        name: str = "",
-        framework: Sequence[str] | None = None,
-        model: Sequence[str] | None = None,
-        method: Sequence[str] | None = None,
-        scenario: Sequence[str] | None = None,
-    ) -> Session:
+    def open(cls, root: Path, flags: Mapping[str, Any]) -> Session:
         """Resolve the flags of a command line; raise UsageError for a name that does not exist."""
         matrix = matrices.load(root / "matrix.toml")
-        platform = platform or matrix.defaults.platform
-        profile = profile or matrix.defaults.profile
-        engine = engine or "auto"
+        platform = flags["platform"] or matrix.defaults.platform
+        profile = flags["profile"] or matrix.defaults.profile
+        engine = flags["engine"] or "auto"
         for kind, word, known in (
             ("platform", platform, matrix.platforms),
             ("profile", profile, matrix.profiles),
@@ -65,10 +54,10 @@ class Session:
         ):
             if word not in known:
                 raise UsageError(unknown(kind, word, known), where=f"--{kind}")
-        name = name or f"{platform}-{profile}"
+        name = flags["name"] or f"{platform}-{profile}"
         if name != Path(name).name or name.startswith("."):
             raise UsageError(f"{name!r} is not a folder name", where="--name")
-        filters = Filters(*(_words(words) for words in (framework, model, method, scenario)))
+        filters = Filters(*(_words(flags[kind]) for kind in ("framework", "model", "method", "scenario")))
         return cls(Workspace(root), matrix, platform, profile, engine, name, filters)
 
     @property
@@ -127,8 +116,10 @@ class Session:
         fresh = sum(not ready.cached for ready in made)
         if quiet and not fresh:
             return
-        CONSOLE.print(f"build: {len(made)} {word} ready, {fresh} of them new, {time.monotonic() - started:.1f} s "
-                      f"(engine {self.engine.kind}: {self.engine.reason})")
+        CONSOLE.print(
+            f"build: {len(made)} {word} ready, {fresh} of them new, {time.monotonic() - started:.1f} s "
+            f"(engine {self.engine.kind}: {self.engine.reason})"
+        )
 
     def _images_by_arch(self) -> dict[str, list[str]]:
         """What to build: artifacts are made on this machine, whatever the platform is."""
@@ -143,7 +134,9 @@ class Session:
         from reports.render import render
 
         if not (self.run_dir / "run.json").exists():
-            raise UsageError(f"there is no run '{self.run_name}' in out/", remedy="invoke run, or give its --name")
+            raise UsageError(
+                f"there is no run '{self.run_name}' in out/", remedy="invoke run, or give its --name"
+            )
         return render(self.run_dir, self.matrix)
 
 

@@ -80,7 +80,8 @@ def _fastest(block: Block, wanted: Callable[[Row], bool]) -> Answer:
     choose = max if block.throughput else min
     best = choose(rows, key=_metric)
     rivals = [
-        row.variant.name for row in rows
+        row.variant.name
+        for row in rows
         if row is not best and row.metric and best.metric and row.metric.overlaps(best.metric)
     ]
     note = f"rounds overlap with {joined(rivals)}" if rivals else ""
@@ -157,7 +158,8 @@ def headline(chapter: Chapter, blocks: Sequence[Block]) -> str:
 def fp32_top1(rows: Sequence[AccuracyRow]) -> str:
     """Return the FP32 top-1 of the chapter's frameworks, as "87.5 %" or a range, or ""."""
     shares = sorted(
-        row.accuracy.top1 / row.accuracy.samples for row in rows
+        row.accuracy.top1 / row.accuracy.samples
+        for row in rows
         if row.accuracy and row.accuracy.samples and row.variant.method == BASELINE
     )
     if not shares:

@@ -97,11 +97,16 @@ def chapters(run: Run, matrix: Matrix) -> tuple[Chapter, ...]:
     by_setting: dict[Setting, list[Variant]] = {}
     for key in sorted({*measured, *missing}, key=lambda key: _rank(matrix, key)):
         setting, framework, method = key
-        by_setting.setdefault(setting, []).append(Variant(
-            setting, framework, method, title(matrix.frameworks, framework),
-            tuple(sorted(measured.get(key, ()), key=lambda one: scenario_rank(matrix, one.cell))),
-            tuple(missing.get(key, ())),
-        ))
+        by_setting.setdefault(setting, []).append(
+            Variant(
+                setting,
+                framework,
+                method,
+                title(matrix.frameworks, framework),
+                tuple(sorted(measured.get(key, ()), key=lambda one: scenario_rank(matrix, one.cell))),
+                tuple(missing.get(key, ())),
+            )
+        )
     return tuple(
         Chapter(setting, _title(setting, matrix), _dataset(variants), tuple(variants))
         for setting, variants in by_setting.items()
@@ -120,8 +125,12 @@ def _key(cell: Cell) -> tuple[Setting, str, str]:
 def _rank(matrix: Matrix, key: tuple[Setting, str, str]) -> tuple[int, Setting, int, int, str, str]:
     setting, framework, method = key
     return (
-        _position(setting.model, matrix.models), setting,
-        _position(framework, matrix.frameworks), _position(method, matrix.methods), framework, method,
+        _position(setting.model, matrix.models),
+        setting,
+        _position(framework, matrix.frameworks),
+        _position(method, matrix.methods),
+        framework,
+        method,
     )
 
 

@@ -93,8 +93,14 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 def defs() -> Markup:
     """Return the patterns that every chart of the page shares; put it once into the body."""
     lines = (
-        "", "M-1,7 L7,-1 M-1,1 L1,-1 M5,7 L7,5", "M0,3 H6", "M3,2 V4", "M-1,-1 L7,7 M-1,5 L1,7 M5,-1 L7,1",
-        "M0,3 H6 M3,0 V6", "M3,0 V6", "M1,1 V3 M4,4 V6",
+        "",
+        "M-1,7 L7,-1 M-1,1 L1,-1 M5,7 L7,5",
+        "M0,3 H6",
+        "M3,2 V4",
+        "M-1,-1 L7,7 M-1,5 L1,7 M5,-1 L7,1",
+        "M0,3 H6 M3,0 V6",
+        "M3,0 V6",
+        "M1,1 V3 M4,4 V6",
     )
     patterns = Markup("").join(
         Markup(
@@ -184,8 +190,18 @@ def _bar(bar: Bar, x: float, scale: _Scale) -> Markup:
         '<g><title>{0}</title><rect class="bar" fill="url(#p{1})" x="{2}" y="{3}" width="{4}" height="{5}"/>'
         '{6}<text class="value" x="{7}" y="{8}">{9}</text>{10}{11}</g>'
     ).format(
-        bar.title, bar.slot % SLOTS, x - WIDTH / 2, top, WIDTH, round(scale.bottom - top, 1),
-        whisker, x, text_y, bar.text, note if bar.note else "", label,
+        bar.title,
+        bar.slot % SLOTS,
+        x - WIDTH / 2,
+        top,
+        WIDTH,
+        round(scale.bottom - top, 1),
+        whisker,
+        x,
+        text_y,
+        bar.text,
+        note if bar.note else "",
+        label,
     )
 
 
@@ -212,9 +228,12 @@ def _markers(chart: Chart, xs: Sequence[float], width: float) -> Markup:
         parts.append(Markup('<polyline class="link" points="{}"/>').format(path))
     for _, x, marker in points:
         y = scale.y(marker.value)
-        parts.append(Markup(
-            '<path class="whisker" d="M{0},{1} V{2}"/><path class="mark" d="M{0},{3} l4,4 l-4,4 l-4,-4 z"/>'
-        ).format(x, scale.y(marker.low), scale.y(marker.high), round(y - 4, 1)))
+        parts.append(
+            Markup(
+                '<path class="whisker" d="M{0},{1} V{2}"/>'
+                '<path class="mark" d="M{0},{3} l4,4 l-4,4 l-4,-4 z"/>'
+            ).format(x, scale.y(marker.low), scale.y(marker.high), round(y - 4, 1))
+        )
     label = Markup('<text class="axis end" x="{}" y="14">{}</text>').format(width - 4, chart.marker_label)
     parts.append(label)
     return Markup("").join(parts)
@@ -225,10 +244,18 @@ def _groups(bars: Sequence[Bar], xs: Sequence[float], bottom: float) -> Markup:
     parts = []
     for name, group in groupby(zip(bars, xs), key=lambda pair: pair[0].group):
         inside = [x for _, x in group]
-        parts.append(Markup(
-            '<line class="base" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="group" x="{}" y="{}">{}</text>'
-        ).format(
-            inside[0] - PITCH / 2, inside[-1] + PITCH / 2, bottom, bottom,
-            (inside[0] + inside[-1]) / 2, bottom + 37, name,
-        ))
+        parts.append(
+            Markup(
+                '<line class="base" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+                '<text class="group" x="{}" y="{}">{}</text>'
+            ).format(
+                inside[0] - PITCH / 2,
+                inside[-1] + PITCH / 2,
+                bottom,
+                bottom,
+                (inside[0] + inside[-1]) / 2,
+                bottom + 37,
+                name,
+            )
+        )
     return Markup("").join(parts)

@@ -148,11 +148,18 @@ def read(run_dir: Path) -> Run:
     shown = facts.get("performance") is True
     measured, damaged = _results(run_dir / "cells", shown)
     return Run(
-        run_dir, name, platform, profile,
+        run_dir,
+        name,
+        platform,
+        profile,
         shown and (not measured or any(one.performance for one in measured.values())),
-        facts.get("complete") is True and not damaged, facts,
-        tuple(measured.values()), _not_measured(planned, measured, damaged, failures),
-        tuple(sorted(set(measured) - set(planned))), absent, failures,
+        facts.get("complete") is True and not damaged,
+        facts,
+        tuple(measured.values()),
+        _not_measured(planned, measured, damaged, failures),
+        tuple(sorted(set(measured) - set(planned))),
+        absent,
+        failures,
     )
 
 
@@ -202,9 +209,11 @@ def _not_measured(
     failed = {one.id: one.reason for one in failures}
     failed.update(damaged)
     rows = [
-        NotMeasured(cell, name, FAILED, failed[name]) if name in failed
+        NotMeasured(cell, name, FAILED, failed[name])
+        if name in failed
         else NotMeasured(cell, name, NOT_REACHED, "the run has not come to this cell")
-        for name, cell in planned.items() if name not in measured
+        for name, cell in planned.items()
+        if name not in measured
     ]
     stray = [NotMeasured(None, name, FAILED, damaged[name]) for name in damaged if name not in planned]
     return (*rows, *stray)
@@ -214,23 +223,33 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
     environment, rounds = data["environment"], data["rounds"]
     performance = shown and data["performance"] and not environment["emulated"]
     used = {
-        key: value for key, value in rounds[-1]["used"].items()
+        key: value
+        for key, value in rounds[-1]["used"].items()
         if performance or not any(word in key for word in TIMED_SETTINGS)
     }
     accuracy, agreement = data["accuracy"], data["agreement"]
     return Measured(
-        cell=_cell(data["cell"]), dataset=data["dataset"], performance=performance,
-        rounds=len(rounds), rounds_planned=data["rounds_planned"],
-        queries=sum(one["queries"] for one in rounds), samples=sum(one["samples"] for one in rounds),
-        asked=data["asked"], used=used,
+        cell=_cell(data["cell"]),
+        dataset=data["dataset"],
+        performance=performance,
+        rounds=len(rounds),
+        rounds_planned=data["rounds_planned"],
+        queries=sum(one["queries"] for one in rounds),
+        samples=sum(one["samples"] for one in rounds),
+        asked=data["asked"],
+        used=used,
         timings=tuple(_timing(one) for one in rounds) if performance else (),
-        accuracy=accuracy and Accuracy(
+        accuracy=accuracy
+        and Accuracy(
             accuracy["scenario"], accuracy["samples"], accuracy["top1_correct"], accuracy["top5_correct"]
         ),
         accuracy_reason=data["accuracy_reason"] or "no reason is recorded",
         agreement=agreement and Agreement(**{f.name: agreement[f.name] for f in fields(Agreement)}),
-        artifact=data["artifact"], environment=environment, versions=data["versions"],
-        seeds=data["seeds"], evidence=data["evidence"],
+        artifact=data["artifact"],
+        environment=environment,
+        versions=data["versions"],
+        seeds=data["seeds"],
+        evidence=data["evidence"],
         machine_states=tuple(one[when] for one in rounds for when in ("before", "after")),
     )
 
@@ -238,8 +257,11 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
 def _timing(one: Mapping[str, Any]) -> Timing:
     early = one["early_stopping"] or {}
     return Timing(
-        number=one["round"], valid=one["result"] == "VALID", reasons=tuple(one["reasons"]),
-        latency_ns=one["latency_ns"], rate=one["samples_per_second"],
+        number=one["round"],
+        valid=one["result"] == "VALID",
+        reasons=tuple(one["reasons"]),
+        latency_ns=one["latency_ns"],
+        rate=one["samples_per_second"],
         early_ns=early.get("estimate_ns"),
         peak_memory_bytes=one["peak_memory_bytes"],
         throttled=any(one[when]["throttled"] for when in ("before", "after")),

@@ -94,7 +94,9 @@ def _block(chapter: Chapter, matrix: Matrix, profile: str, scenario: str, batch:
     percentile = metric_percentile(matrix, profile, scenario)
     metric = _rate if throughput else _latency(f"p{percentile}")
     cells = {
-        (variant.framework, variant.method): one for variant in chapter.variants for one in variant.measured
+        (variant.framework, variant.method): one
+        for variant in chapter.variants
+        for one in variant.measured
         if (one.cell.scenario, one.cell.batch) == (scenario, batch)
     }
     rows = []
@@ -109,9 +111,17 @@ def _block(chapter: Chapter, matrix: Matrix, profile: str, scenario: str, batch:
     label = "throughput" if throughput else f"p{percentile} latency"
     shown = [row.metric.median for row in rows if row.metric]
     block = Block(
-        f"{chapter.anchor}-{scenario.lower()}-b{batch}", scenario, name, batch, throughput, percentile,
-        label, tuple(rows), min(2, decimals_for(shown)) if shown and min(shown) >= 0.1 else 3,
-        min(1, decimals_for(row.rate.median for row in rows if row.rate)), Markup(""),
+        f"{chapter.anchor}-{scenario.lower()}-b{batch}",
+        scenario,
+        name,
+        batch,
+        throughput,
+        percentile,
+        label,
+        tuple(rows),
+        min(2, decimals_for(shown)) if shown and min(shown) >= 0.1 else 3,
+        min(1, decimals_for(row.rate.median for row in rows if row.rate)),
+        Markup(""),
     )
     return _with_chart(block, chapter, list(matrix.methods))
 
@@ -144,8 +154,11 @@ def _by_round(one: Measured, metric: Callable[[Timing], float | None]) -> dict[i
 
 
 def _row(
-    variant: Variant, one: Measured, baseline: Measured | None,
-    metric: Callable[[Timing], float | None], throughput: bool,
+    variant: Variant,
+    one: Measured,
+    baseline: Measured | None,
+    metric: Callable[[Timing], float | None],
+    throughput: bool,
 ) -> Row:
     if not one.timings:
         return Row(variant, "emulated or smoke: its timings are not performance")
@@ -157,11 +170,16 @@ def _row(
     early = summarize([timing.early_ns / 1e6 for timing in one.timings if timing.early_ns])
     peaks = [timing.peak_memory_bytes for timing in one.timings if timing.peak_memory_bytes]
     return Row(
-        variant, reason, metric=summarize(list(values.values())),
+        variant,
+        reason,
+        metric=summarize(list(values.values())),
         latency={p: found.median for p, found in medians.items() if found},
         early_ms=early.median if early else None,
-        rate=summarize([timing.rate for timing in one.timings]), speedup=gain, speedup_reason=why,
-        rounds=len(one.timings), rounds_planned=one.rounds_planned,
+        rate=summarize([timing.rate for timing in one.timings]),
+        speedup=gain,
+        speedup_reason=why,
+        rounds=len(one.timings),
+        rounds_planned=one.rounds_planned,
         valid_rounds=sum(timing.valid for timing in one.timings),
         invalid_reasons=tuple(dict.fromkeys(r for t in one.timings if not t.valid for r in t.reasons)),
         peak_memory_bytes=max(peaks, default=None),
@@ -186,10 +204,12 @@ def _with_chart(block: Block, chapter: Chapter, methods: list[str]) -> Block:
     measured = [row for row in block.rows if row.metric]
     described = "; ".join(f"{row.variant.name} {_figure(block, row)}" for row in measured)
     chart = charts.Chart(
-        id=f"chart-{block.id}", title=f"{chapter.title}, {block.title}: {block.metric_label}",
+        id=f"chart-{block.id}",
+        title=f"{chapter.title}, {block.title}: {block.metric_label}",
         description=f"Grouped bars, {better} is better. {described or 'Nothing measured'}.",
         y_label=f"{block.metric_label} ({block.unit}), {better} is better",
-        bars=[_bar(block, row, methods) for row in block.rows], clip=not block.throughput,
+        bars=[_bar(block, row, methods) for row in block.rows],
+        clip=not block.throughput,
     )
     return replace(block, chart=charts.draw(chart)) if measured else block
 
@@ -209,7 +229,13 @@ def _bar(block: Block, row: Row, methods: list[str]) -> charts.Bar:
     if not row.valid:
         told += "; INVALID"
     return charts.Bar(
-        group, method, slot, row.metric.median, significant(row.metric.median) + ("" if row.valid else " !"),
-        told, note=ratio(row.speedup.value) if row.speedup else "",
-        low=row.metric.low, high=row.metric.high,
+        group,
+        method,
+        slot,
+        row.metric.median,
+        significant(row.metric.median) + ("" if row.valid else " !"),
+        told,
+        note=ratio(row.speedup.value) if row.speedup else "",
+        low=row.metric.low,
+        high=row.metric.high,
     )

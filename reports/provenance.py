@@ -62,8 +62,11 @@ def not_measured(run: Run) -> tuple[Reason, ...]:
 def absent(run: Run, matrix: Matrix) -> tuple[Reason, ...]:
     """Return the combinations that cannot exist, by reason."""
     return _by_reason(
-        ("cannot exist", one.reason,
-         f"{title(matrix.frameworks, one.framework)} {one.method} ({title(matrix.models, one.model)})")
+        (
+            "cannot exist",
+            one.reason,
+            f"{title(matrix.frameworks, one.framework)} {one.method} ({title(matrix.models, one.model)})",
+        )
         for one in run.absent
     )
 
@@ -93,15 +96,21 @@ def notices(run: Run) -> tuple[str, ...]:
     """Return what a reader must know before any figure: wrong device, mixed results, failures."""
     found = [str(run.facts["device_note"])] if run.facts.get("device_note") else []
     machines = {
-        (one.environment["cpu_model"], one.environment["kernel"], one.environment["threads"],
-         one.environment["engine"]["kind"])
+        (
+            one.environment["cpu_model"],
+            one.environment["kernel"],
+            one.environment["threads"],
+            one.environment["engine"]["kind"],
+        )
         for one in run.measured
     }
     if len(machines) > 1:
         found.append(
             "These results were not all taken in one environment: "
-            + "; ".join(f"{cpu}, kernel {kernel}, {counted(threads, 'thread')}, {engine} engine"
-                        for cpu, kernel, threads, engine in sorted(machines))
+            + "; ".join(
+                f"{cpu}, kernel {kernel}, {counted(threads, 'thread')}, {engine} engine"
+                for cpu, kernel, threads, engine in sorted(machines)
+            )
             + ". Compare with care."
         )
     if run.unplanned:
@@ -125,10 +134,16 @@ def versions(measured: Sequence[Measured], matrix: Matrix) -> Table:
         engine = one.environment["engine"]
         pins = ", ".join(f"{name} {version}" for name, version in sorted(one.versions.items()))
         image = f"{engine['kind']}: {engine['image']}"
-        rows[(
-            title(matrix.frameworks, one.cell.framework), one.cell.stack, image,
-            known(engine["digest"]), one.environment["lock"], pins,
-        )] = None
+        rows[
+            (
+                title(matrix.frameworks, one.cell.framework),
+                one.cell.stack,
+                image,
+                known(engine["digest"]),
+                one.environment["lock"],
+                pins,
+            )
+        ] = None
     return Table(("Framework", "Stack", "Engine: image", "Image id", "Lock SHA-256", "Versions"), tuple(rows))
 
 
@@ -141,11 +156,17 @@ def artifacts(measured: Sequence[Measured], run: Run, matrix: Matrix) -> Table:
         row = made.get(sha, {})
         makers = ", ".join(f"{name} {version}" for name, version in sorted(row.get("versions", {}).items()))
         notes = "; ".join(map(str, row.get("notes", [])))
-        rows[(
-            f"{title(matrix.models, one.cell.model)}, {title(matrix.frameworks, one.cell.framework)} "
-            f"{one.cell.method}",
-            ", ".join(one.artifact["files"]), f"{one.artifact['bytes']:,}", sha, makers or known(None), notes,
-        )] = None
+        rows[
+            (
+                f"{title(matrix.models, one.cell.model)}, {title(matrix.frameworks, one.cell.framework)} "
+                f"{one.cell.method}",
+                ", ".join(one.artifact["files"]),
+                f"{one.artifact['bytes']:,}",
+                sha,
+                makers or known(None),
+                notes,
+            )
+        ] = None
     return Table(("Artifact", "Files", "Bytes", "SHA-256", "Made with", "Notes"), tuple(rows))
 
 
@@ -161,8 +182,13 @@ def settings(run: Run, matrix: Matrix, kind: str) -> Table:
     scenarios = [name for name in matrix.scenarios if any(one.cell.scenario == name for one in cells)]
     keys = dict.fromkeys(key for one in cells for key in getattr(one, kind))
     rows = [
-        (key, *(_values(getattr(one, kind).get(key) for one in cells if one.cell.scenario == name)
-                for name in scenarios))
+        (
+            key,
+            *(
+                _values(getattr(one, kind).get(key) for one in cells if one.cell.scenario == name)
+                for name in scenarios
+            ),
+        )
         for key in keys
     ]
     return Table(("Setting", *(matrix.scenarios[name].title for name in scenarios)), tuple(rows))
@@ -212,8 +238,12 @@ def command(run: Run, matrix: Matrix) -> str:
         words += ["--name", run.name]
     cells = [one.cell for one in run.measured] + [one.cell for one in run.not_measured if one.cell]
     models = [name for name, model in matrix.models.items() if run.profile in model.profiles]
-    for flag, everything in (("framework", list(matrix.frameworks)), ("model", models),
-                             ("method", list(matrix.methods)), ("scenario", list(matrix.scenarios))):
+    for flag, everything in (
+        ("framework", list(matrix.frameworks)),
+        ("model", models),
+        ("method", list(matrix.methods)),
+        ("scenario", list(matrix.scenarios)),
+    ):
         used = {getattr(cell, flag) for cell in cells}
         used |= {getattr(one, flag) for one in run.absent if flag != "scenario"}
         if used and used != set(everything):

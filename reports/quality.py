@@ -90,7 +90,8 @@ def quality(chapter: Chapter, matrix: Matrix) -> Quality:
     """Return the accuracy, agreement and evidence rows of `chapter` with its Figure 1."""
     accuracy = tuple(_accuracy(chapter, variant) for variant in chapter.variants)
     return Quality(
-        accuracy, tuple(_agreement(variant) for variant in chapter.variants),
+        accuracy,
+        tuple(_agreement(variant) for variant in chapter.variants),
         tuple(row for variant in chapter.variants for row in _evidence(variant)),
         _figure1(chapter, accuracy, list(matrix.methods)),
     )
@@ -109,9 +110,16 @@ def _accuracy(chapter: Chapter, variant: Variant) -> AccuracyRow:
     names = joined(dict.fromkeys(one.scenario for one in variant.accuracies))
     change, value = _change(worst, baseline)
     return AccuracyRow(
-        variant, "", worst, names if len(counts) == 1 else f"lowest of {names}",
-        wilson(worst.top1, worst.samples), wilson(worst.top5, worst.samples),
-        change, value, size, size_ratio,
+        variant,
+        "",
+        worst,
+        names if len(counts) == 1 else f"lowest of {names}",
+        wilson(worst.top1, worst.samples),
+        wilson(worst.top5, worst.samples),
+        change,
+        value,
+        size,
+        size_ratio,
     )
 
 
@@ -164,11 +172,16 @@ def _figure1(chapter: Chapter, rows: tuple[AccuracyRow, ...], methods: list[str]
     if not sized:
         return Markup("")
     told = "; ".join(f"{row.variant.name} {megabytes(row.size or 0)} MB{_top1(row)}" for row in sized)
-    return charts.draw(charts.Chart(
-        id=f"chart-{chapter.anchor}-size", title=f"{chapter.title}: size and top-1 ({chapter.weights_label})",
-        description=f"Bars: bytes of each artifact. Diamonds: top-1 with its Wilson interval. {told}.",
-        y_label="size (MB)", marker_label="top-1 accuracy", bars=[_bar(row, methods) for row in rows],
-    ))
+    return charts.draw(
+        charts.Chart(
+            id=f"chart-{chapter.anchor}-size",
+            title=f"{chapter.title}: size and top-1 ({chapter.weights_label})",
+            description=f"Bars: bytes of each artifact. Diamonds: top-1 with its Wilson interval. {told}.",
+            y_label="size (MB)",
+            marker_label="top-1 accuracy",
+            bars=[_bar(row, methods) for row in rows],
+        )
+    )
 
 
 def _top1(row: AccuracyRow) -> str:
@@ -181,15 +194,26 @@ def _bar(row: AccuracyRow, methods: list[str]) -> charts.Bar:
     method = row.variant.method
     slot = methods.index(method) if method in methods else len(methods)
     if row.size is None:
-        return charts.Bar(row.variant.framework_title, method, slot, None, "",
-                          f"{row.variant.name}: not measured ({row.reason})")
+        return charts.Bar(
+            row.variant.framework_title,
+            method,
+            slot,
+            None,
+            "",
+            f"{row.variant.name}: not measured ({row.reason})",
+        )
     marker = None
     if row.accuracy and row.top1:
         marker = charts.Marker(row.accuracy.top1 / row.accuracy.samples, *row.top1)
     return charts.Bar(
-        row.variant.framework_title, method, slot, row.size / 1e6, megabytes(row.size),
+        row.variant.framework_title,
+        method,
+        slot,
+        row.size / 1e6,
+        megabytes(row.size),
         f"{row.variant.name}: {megabytes(row.size)} MB{_top1(row)}",
-        note=ratio(row.size_ratio) if row.size_ratio and method != BASELINE else "", marker=marker,
+        note=ratio(row.size_ratio) if row.size_ratio and method != BASELINE else "",
+        marker=marker,
     )
 
 
@@ -200,7 +224,9 @@ def fp32_agreement(found: Quality) -> Mapping[str, Any] | None:
         return None
     worst = max(row.agreement.max_abs_diff for row in rows if row.agreement)
     return {
-        "largest": worst, "limit": FP32_LIMIT, "good": worst <= FP32_LIMIT,
+        "largest": worst,
+        "limit": FP32_LIMIT,
+        "good": worst <= FP32_LIMIT,
         "samples": min(row.agreement.samples for row in rows if row.agreement),
         "frameworks": [row.variant.framework_title for row in rows],
     }

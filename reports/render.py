@@ -64,25 +64,42 @@ def html(run: Run, matrix: Matrix) -> str:
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(text.FILTERS)
     views = tuple(_view(chapter, run, matrix) for chapter in chapters(run, matrix))
     measured = [one for view in views for variant in view.chapter.variants for one in variant.measured]
     return environment.get_template("report.html.j2").render(
-        run=run, facts=run.facts, host=run.facts.get("host") or {}, engine=run.facts.get("engine") or {},
-        kit=run.facts.get("kit") or {}, harness=run.facts.get("harness") or {},
-        profile=matrix.profiles.get(run.profile), platform=matrix.platforms.get(run.platform),
+        run=run,
+        facts=run.facts,
+        host=run.facts.get("host") or {},
+        engine=run.facts.get("engine") or {},
+        kit=run.facts.get("kit") or {},
+        harness=run.facts.get("harness") or {},
+        profile=matrix.profiles.get(run.profile),
+        platform=matrix.platforms.get(run.platform),
         style=Markup(style),  # noqa: S704 - our own file, not data
-        style_hash=digest, defs=charts.defs(), views=views, notices=provenance.notices(run),
-        not_measured=provenance.not_measured(run), absent=provenance.absent(run, matrix),
-        without_accuracy=provenance.without_accuracy(run), lost_rounds=provenance.lost_rounds(run),
-        versions=provenance.versions(measured, matrix), artifacts=provenance.artifacts(measured, run, matrix),
-        asked=provenance.settings(run, matrix, "asked"), used=provenance.settings(run, matrix, "used"),
-        machine_state=provenance.machine_state(run.measured), command=provenance.command(run, matrix),
+        style_hash=digest,
+        defs=charts.defs(),
+        views=views,
+        notices=provenance.notices(run),
+        not_measured=provenance.not_measured(run),
+        absent=provenance.absent(run, matrix),
+        without_accuracy=provenance.without_accuracy(run),
+        lost_rounds=provenance.lost_rounds(run),
+        versions=provenance.versions(measured, matrix),
+        artifacts=provenance.artifacts(measured, run, matrix),
+        asked=provenance.settings(run, matrix, "asked"),
+        used=provenance.settings(run, matrix, "used"),
+        machine_state=provenance.machine_state(run.measured),
+        command=provenance.command(run, matrix),
         limits={"fp32": FP32_LIMIT, "unstable": stats.UNSTABLE_SPREAD, "resamples": stats.RESAMPLES},
-        rounds=_rounds(run), best_coverage=stats.best_coverage,
+        rounds=_rounds(run),
+        best_coverage=stats.best_coverage,
     )
 
 
@@ -90,9 +107,15 @@ def _view(chapter: Chapter, run: Run, matrix: Matrix) -> ChapterView:
     found = quality(chapter, matrix)
     parts = blocks(chapter, matrix, run.profile) if run.performance else ()
     return ChapterView(
-        chapter, parts, found, answers.headline(chapter, parts),
-        answers.questions(chapter, parts, found) if parts else (), answers.facts(chapter, found),
-        fp32_agreement(found), answers.fp32_top1(found.accuracy), provenance.grid(chapter, matrix),
+        chapter,
+        parts,
+        found,
+        answers.headline(chapter, parts),
+        answers.questions(chapter, parts, found) if parts else (),
+        answers.facts(chapter, found),
+        fp32_agreement(found),
+        answers.fp32_top1(found.accuracy),
+        provenance.grid(chapter, matrix),
     )
 
 

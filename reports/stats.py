@@ -90,9 +90,7 @@ def bootstrap(values: Sequence[float]) -> tuple[float | None, float | None]:
         return None, None
     draw = random.Random(SEED)  # noqa: S311 - resampling, not secrets
     drawn = draw.choices(values, k=count * RESAMPLES)
-    medians = sorted(
-        statistics.median(drawn[start : start + count]) for start in range(0, len(drawn), count)
-    )
+    medians = sorted(statistics.median(drawn[start : start + count]) for start in range(0, len(drawn), count))
     cut = int(0.025 * RESAMPLES)
     return medians[cut], medians[-1 - cut]
 

@@ -116,7 +116,16 @@ def weights_label(weights: str, dataset: str) -> str:
 
 
 FILTERS = {
-    "fixed": fixed, "significant": significant, "ratio": ratio, "speedup": speedup, "percent": percent,
-    "points": points, "megabytes": megabytes, "memory": memory, "moment": moment, "known": known,
-    "joined": joined, "counted": counted,
+    "fixed": fixed,
+    "significant": significant,
+    "ratio": ratio,
+    "speedup": speedup,
+    "percent": percent,
+    "points": points,
+    "megabytes": megabytes,
+    "memory": memory,
+    "moment": moment,
+    "known": known,
+    "joined": joined,
+    "counted": counted,
 }

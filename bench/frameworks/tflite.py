@@ -77,14 +77,14 @@ class Model:
     warm_calls = 1
 
     def __init__(self, artifact: Path, options: Options) -> None:
-        self._content = (artifact / "model.tflite").read_bytes()
+        self._path = artifact / "model.tflite"
         self._options = options
 
     def compile(self, batch: int, scenario: str) -> Runner:
         """Make an interpreter of this batch and let XNNPACK take its nodes."""
         try:
             interpreter = Interpreter(
-                model_content=self._content,
+                model_path=str(self._path),
                 num_threads=self._options.threads,
                 experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )

@@ -12,6 +12,6 @@ from collections.abc import Mapping
 #: a rectifier, in standard deviations. `residual`: gain of a residual branch against its skip connection.
 MODELS: Mapping[str, Mapping[str, float]] = {
     "mobilenet_v2": {"fit_samples": 1200, "shift": 1.0, "residual": 0.1},
-    "vgg19": {"fit_samples": 300, "shift": 1.0, "residual": 1.0},
-    "densenet121": {"fit_samples": 600, "shift": 1.0, "residual": 1.0},
+    "vgg19": {"fit_samples": 200, "shift": 1.0, "residual": 1.0},
+    "densenet121": {"fit_samples": 400, "shift": 1.0, "residual": 1.0},
 }

@@ -1,17 +1,27 @@
-"""A tiny kit for the real engine: one image whose bench runs the Python that a test gives it."""
+"""A tiny kit for the real engine: one image whose bench runs the Python that a test gives it.
+
+The fixtures are imported by the test modules rather than kept in a conftest.py: mypy accepts only
+one module of that name.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import gc
+import platform
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
 import pytest
 
 from bench import matrix as matrices
+from bench.errors import EngineError
 from images import lock, wheelhouse
-from images.workspace import Workspace
+from images.engine import Launch, LaunchResult
+from images.engine_docker import DockerEngine
+from images.workspace import MACHINES, Workspace
 
 # The docker SDK leaves the sockets of hijacked connections to the garbage collector.
 LEAKS = pytest.mark.filterwarnings("ignore:.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
@@ -41,3 +51,50 @@ def forget(client: docker.DockerClient, arch: str) -> None:
     """Remove the tiny image and with it the builder's cache of its layers."""
     for tag in (f"edgequant/test:{arch}", f"edgequant/test-wheels:{arch}"):
         client.images.remove(tag, force=True)
+
+
+@pytest.fixture(autouse=True)
+def collect_sockets() -> Iterator[None]:
+    """Collect the SDK's sockets within the test that opened them, where LEAKS holds."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def arch() -> str:
+    return next(arch for arch, machine in MACHINES.items() if machine == platform.machine())
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory, arch: str) -> Workspace:
+    return make_workspace(tmp_path_factory.mktemp("checkout") / "kit", arch)
+
+
+@pytest.fixture(scope="module")
+def engine(workspace: Workspace, arch: str) -> Iterator[DockerEngine]:
+    """The real engine with the tiny image built in it."""
+    try:
+        engine = DockerEngine(TINY, workspace, "test")
+    except EngineError as error:
+        pytest.skip(f"no Docker engine: {error.message}")
+    engine.build(arch, ["test"], print)
+    yield engine
+    forget(engine.client, arch)
+    engine.client.close()
+
+
+@pytest.fixture(scope="module")
+def client(engine: DockerEngine) -> docker.DockerClient:
+    return engine.client
+
+
+@pytest.fixture
+def run(engine: DockerEngine, arch: str) -> Callable[..., tuple[LaunchResult, list[str]]]:
+    """Run Python code in a container of the tiny image; return the result and stdout's lines."""
+
+    def launch(code: str, **options: object) -> tuple[LaunchResult, list[str]]:
+        lines: list[str] = []
+        request = Launch("test", arch, [code], **options)  # type: ignore[arg-type]
+        return engine.launch(request, lines.append), lines
+
+    return launch

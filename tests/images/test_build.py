@@ -1,5 +1,7 @@
 """Images on the real engine: base, layers, labels, and builds that give the same content twice."""
 
+# ruff: noqa: F401, F811 (fixtures come by import)
+
 from __future__ import annotations
 
 import dataclasses
@@ -12,7 +14,17 @@ from pathlib import Path
 
 import docker
 import pytest
-from fixtures_images import LEAKS, TINY, forget, make_workspace
+from fixtures_images import (
+    LEAKS,
+    TINY,
+    arch,
+    client,
+    collect_sockets,
+    engine,
+    forget,
+    make_workspace,
+    workspace,
+)
 
 from bench.errors import BuildError
 from images import base, build
@@ -49,6 +61,7 @@ def test_change_of_the_bench_replaces_one_layer(
     engine: DockerEngine, arch: str, client: docker.DockerClient, workspace: Workspace
 ) -> None:
     first = layers(client, arch)
+    before = client.images.get(f"edgequant/test:{arch}").labels["edgequant.key"]
     extra = workspace.root / "bench" / "extra.py"
     extra.write_text("")
     try:
@@ -56,6 +69,7 @@ def test_change_of_the_bench_replaces_one_layer(
         assert not image.cached
         assert layers(client, arch)[:-1] == first[:-1]
         assert layers(client, arch)[-1] != first[-1]
+        assert client.images.list(filters={"dangling": True, "label": f"edgequant.key={before}"}) == []
     finally:
         extra.unlink()
     engine.build(arch, ["test"], print)

@@ -1,5 +1,7 @@
 """What a container may and may not do, asked from inside, and how its end is reported."""
 
+# ruff: noqa: F401, F811 (fixtures come by import)
+
 from __future__ import annotations
 
 import contextlib
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from fixtures_images import LEAKS
+from fixtures_images import LEAKS, arch, client, collect_sockets, engine, run, workspace
 
 from bench.errors import EngineError
 from images.engine import Launch, LaunchResult, Mount

@@ -23,8 +23,15 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here (apt-get install chromium)")
 
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--hide-scrollbars",
     "--enable-logging=stderr",
 ]
 WIDTHS = (360, 768, 1440)
@@ -75,8 +82,11 @@ def measure(report: Path, scheme: int) -> list[dict[str, object]]:
     probe = report.with_name("probe.html")
     probe.write_text(PROBE.replace("FRAMES", frames), encoding="utf-8")
     done = browse(
-        report.with_name(f"profile-{scheme}"), f"--blink-settings=preferredColorScheme={scheme}",
-        "--window-size=1500,1000", "--dump-dom", probe.as_uri(),
+        report.with_name(f"profile-{scheme}"),
+        f"--blink-settings=preferredColorScheme={scheme}",
+        "--window-size=1500,1000",
+        "--dump-dom",
+        probe.as_uri(),
     )
     out = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
     assert out, done.stderr

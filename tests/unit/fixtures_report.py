@@ -52,7 +52,8 @@ class Page(HTMLParser):
 
 def cell(framework: str, method: str, scenario: str, profile: str = "quick") -> Cell:
     return next(
-        one for one in fixtures.cells_of(profile)
+        one
+        for one in fixtures.cells_of(profile)
         if (one.framework, one.method, one.scenario) == (framework, method, scenario)
     )
 

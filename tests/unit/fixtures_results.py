@@ -17,11 +17,18 @@ MATRIX = Path(__file__).resolve().parents[2] / "matrix.toml"
 
 # Milliseconds a sample of MobileNetV2 on an invented CPU; the ratios are what matters.
 LATENCY_MS = {
-    ("pytorch", "FP32"): 8.0, ("pytorch", "INT8-SQ"): 3.5,
-    ("tflite", "FP32"): 6.2, ("tflite", "INT8-DQ"): 7.1, ("tflite", "INT8-SQ"): 4.4,
-    ("tflite", "FP16"): 6.3, ("tflite", "INT16x8"): 218.0,
-    ("onnxruntime", "FP32"): 4.1, ("onnxruntime", "INT8-DQ"): 9.3, ("onnxruntime", "INT8-SQ"): 2.2,
-    ("openvino", "FP32"): 2.6, ("openvino", "INT8-OM"): 0.91,
+    ("pytorch", "FP32"): 8.0,
+    ("pytorch", "INT8-SQ"): 3.5,
+    ("tflite", "FP32"): 6.2,
+    ("tflite", "INT8-DQ"): 7.1,
+    ("tflite", "INT8-SQ"): 4.4,
+    ("tflite", "FP16"): 6.3,
+    ("tflite", "INT16x8"): 218.0,
+    ("onnxruntime", "FP32"): 4.1,
+    ("onnxruntime", "INT8-DQ"): 9.3,
+    ("onnxruntime", "INT8-SQ"): 2.2,
+    ("openvino", "FP32"): 2.6,
+    ("openvino", "INT8-OM"): 0.91,
 }
 BYTES = {32: 13_980_000, 16: 7_010_000, 8: 3_720_000}
 
@@ -48,29 +55,62 @@ def round_of(cell: Cell, number: int, noise: float = 0.02) -> dict[str, Any]:
     per_query = base * (8 * 0.8 if cell.scenario == "MultiStream" else 1)
     offline = cell.scenario == "Offline"
     latency = {
-        "min": 0.8 * per_query, "mean": 0.93 * per_query, "p50": 0.92 * per_query, "p90": per_query,
-        "p95": 1.03 * per_query, "p99": 1.12 * per_query, "p999": 1.4 * per_query, "max": 1.6 * per_query,
+        "min": 0.8 * per_query,
+        "mean": 0.93 * per_query,
+        "p50": 0.92 * per_query,
+        "p90": per_query,
+        "p95": 1.03 * per_query,
+        "p99": 1.12 * per_query,
+        "p999": 1.4 * per_query,
+        "max": 1.6 * per_query,
     }
     early = {"percentile": 90.0, "estimate_ns": 1.02 * per_query, "met": True}
     return {
-        "round": number, "started": f"2026-02-03T04:{number:02d}:00+00:00", "seconds": 4.5,
-        "load_seconds": 0.3, "calibration": {"calls": 5, "seconds_per_call": base / 1e9},
-        "used": {"scenario": cell.scenario, "min_duration_ms": 1000, "min_query_count": 64,
-                 "single_stream_expected_latency_ns": int(base), "offline_expected_qps": 1e9 / base},
-        "result": "VALID", "reasons": [], "early_stopping": None if offline else early,
-        "queries": 1 if offline else 512, "samples": 4096, "samples_per_second": 1e9 / (0.62 * base),
-        "latency_ns": None if offline else latency, "peak_memory_bytes": 180_000_000,
-        "before": quiet(), "after": quiet(), "logs": f"loadgen/{cell.id}/round-{number}",
+        "round": number,
+        "started": f"2026-02-03T04:{number:02d}:00+00:00",
+        "seconds": 4.5,
+        "load_seconds": 0.3,
+        "calibration": {"calls": 5, "seconds_per_call": base / 1e9},
+        "used": {
+            "scenario": cell.scenario,
+            "min_duration_ms": 1000,
+            "min_query_count": 64,
+            "single_stream_expected_latency_ns": int(base),
+            "offline_expected_qps": 1e9 / base,
+        },
+        "result": "VALID",
+        "reasons": [],
+        "early_stopping": None if offline else early,
+        "queries": 1 if offline else 512,
+        "samples": 4096,
+        "samples_per_second": 1e9 / (0.62 * base),
+        "latency_ns": None if offline else latency,
+        "peak_memory_bytes": 180_000_000,
+        "before": quiet(),
+        "after": quiet(),
+        "logs": f"loadgen/{cell.id}/round-{number}",
     }
 
 
 def agreement_of(cell: Cell, bits: int) -> dict[str, Any]:
     """Rounding errors for FP32, quantization noise for the rest."""
     if bits == 32:
-        return {"samples": 32, "max_abs_diff": 7.1e-6, "mean_cosine": 0.99999999, "worst_cosine": 0.9999999,
-                "top1_agreement": 1.0, "sqnr_db": None if cell.framework == "pytorch" else 118.4}
-    return {"samples": 32, "max_abs_diff": 0.84, "mean_cosine": 0.9921, "worst_cosine": 0.9713,
-            "top1_agreement": 0.9375, "sqnr_db": 19.2}
+        return {
+            "samples": 32,
+            "max_abs_diff": 7.1e-6,
+            "mean_cosine": 0.99999999,
+            "worst_cosine": 0.9999999,
+            "top1_agreement": 1.0,
+            "sqnr_db": None if cell.framework == "pytorch" else 118.4,
+        }
+    return {
+        "samples": 32,
+        "max_abs_diff": 0.84,
+        "mean_cosine": 0.9921,
+        "worst_cosine": 0.9713,
+        "top1_agreement": 0.9375,
+        "sqnr_db": 19.2,
+    }
 
 
 def result_of(cell: Cell, matrix: Matrix, profile: str, rounds: int, **changes: Any) -> dict[str, Any]:
@@ -80,16 +120,31 @@ def result_of(cell: Cell, matrix: Matrix, profile: str, rounds: int, **changes: 
     measured = cell.scenario == "Offline"
     facts = matrix.profiles[profile]
     return {
-        "schema": 1, "id": cell.id, "key": sha(cell.id), "cell": asdict(cell), "profile": profile,
-        "dataset": facts.dataset, "performance": facts.performance, "rounds_planned": facts.rounds,
+        "schema": 1,
+        "id": cell.id,
+        "key": sha(cell.id),
+        "cell": asdict(cell),
+        "profile": profile,
+        "dataset": facts.dataset,
+        "performance": facts.performance,
+        "rounds_planned": facts.rounds,
         "asked": {**asdict(facts.scenarios[cell.scenario]), "mode": "performance"},
-        "artifact": {"sha256": sha(cell.framework + cell.method), "bytes": BYTES[bits],
-                     "files": ["model.bin"]},
+        "artifact": {
+            "sha256": sha(cell.framework + cell.method),
+            "bytes": BYTES[bits],
+            "files": ["model.bin"],
+        },
         "environment": {
             "engine": {"kind": "docker", "image": cell.framework, "digest": f"sha256:{sha('i')}"},
-            "lock": sha(cell.framework), "emulated": False, "cpu_model": "Invented CPU 9000",
-            "cpu_flags": ["avx2", "avx512_vnni"], "machine": "x86_64", "kernel": "6.1.0-invented", "cores": 2,
-            "threads": 2, "memory_limit_bytes": None,
+            "lock": sha(cell.framework),
+            "emulated": False,
+            "cpu_model": "Invented CPU 9000",
+            "cpu_flags": ["avx2", "avx512_vnni"],
+            "machine": "x86_64",
+            "kernel": "6.1.0-invented",
+            "cores": 2,
+            "threads": 2,
+            "memory_limit_bytes": None,
         },
         "versions": {matrix.frameworks[cell.framework].package: "1.2.3", "numpy": "2.4.6"},
         "seeds": {"loadgen": 7},
@@ -99,8 +154,15 @@ def result_of(cell: Cell, matrix: Matrix, profile: str, rounds: int, **changes: 
             "warnings": ["method says FP16 but 52 of 52 convolutions ran in f32"] if bits == 16 else [],
         },
         "agreement": agreement_of(cell, bits),
-        "accuracy": {"scenario": "Offline", "samples": 256, "top1_correct": correct, "top5_correct": 254,
-                     "logs": f"loadgen/{cell.id}/accuracy"} if measured else None,
+        "accuracy": {
+            "scenario": "Offline",
+            "samples": 256,
+            "top1_correct": correct,
+            "top5_correct": 254,
+            "logs": f"loadgen/{cell.id}/accuracy",
+        }
+        if measured
+        else None,
         "accuracy_reason": None if measured else "the profile measures accuracy in Offline only",
         "rounds": [round_of(cell, number) for number in range(1, rounds + 1)],
         **changes,
@@ -110,18 +172,39 @@ def result_of(cell: Cell, matrix: Matrix, profile: str, rounds: int, **changes: 
 def run_json(cells: list[Cell], absent: list[dict[str, Any]], profile: str, **changes: Any) -> dict[str, Any]:
     """What the host writes beside the cells; `changes` replaces top-level keys."""
     return {
-        "schema": 1, "run": f"host-{profile}", "created": "2026-02-03T04:00:00+00:00",
-        "updated": "2026-02-03T04:09:30+00:00", "platform": "host", "profile": profile,
-        "performance": profile != "smoke", "complete": True,
+        "schema": 1,
+        "run": f"host-{profile}",
+        "created": "2026-02-03T04:00:00+00:00",
+        "updated": "2026-02-03T04:09:30+00:00",
+        "platform": "host",
+        "profile": profile,
+        "performance": profile != "smoke",
+        "complete": True,
         "engine": {"kind": "docker", "why": "a Docker engine answers", "version": "20.10.24"},
-        "host": {"cpu_model": "Invented CPU 9000", "cores": 2, "memory_bytes": 24 << 30,
-                 "os": "Debian GNU/Linux 12 (bookworm)", "kernel": "6.1.0-invented", "machine": "x86_64",
-                 "flags": ["avx2", "avx512_vnni"], "governor": None},
-        "device_note": None, "harness": {"single_stream_ns": 1900, "queries": 100000, "image": "openvino"},
-        "planned": [{**asdict(cell), "id": cell.id} for cell in cells], "absent": absent, "failures": [],
-        "predicted_seconds": 500.0, "seconds": 560.0, "prepare": {"seconds": 90.0, "artifacts": []},
-        "kit": {"version": "0.1.0", "revision": sha("revision")[:40], "dirty": False,
-                "matrix_sha256": sha("matrix")},
+        "host": {
+            "cpu_model": "Invented CPU 9000",
+            "cores": 2,
+            "memory_bytes": 24 << 30,
+            "os": "Debian GNU/Linux 12 (bookworm)",
+            "kernel": "6.1.0-invented",
+            "machine": "x86_64",
+            "flags": ["avx2", "avx512_vnni"],
+            "governor": None,
+        },
+        "device_note": None,
+        "harness": {"single_stream_ns": 1900, "queries": 100000, "image": "openvino"},
+        "planned": [{**asdict(cell), "id": cell.id} for cell in cells],
+        "absent": absent,
+        "failures": [],
+        "predicted_seconds": 500.0,
+        "seconds": 560.0,
+        "prepare": {"seconds": 90.0, "artifacts": []},
+        "kit": {
+            "version": "0.1.0",
+            "revision": sha("revision")[:40],
+            "dirty": False,
+            "matrix_sha256": sha("matrix"),
+        },
         **changes,
     }
 

@@ -17,10 +17,18 @@ def test_quick_on_amd64_is_table_three_and_16x8_in_three_scenarios() -> None:
     found = plan(MATRIX, "host", "quick", "amd64", Filters())
     combinations = {(cell.framework, cell.method) for cell in found.cells}
     assert combinations == {
-        ("pytorch", "FP32"), ("pytorch", "INT8-SQ"),
-        ("tflite", "FP32"), ("tflite", "INT8-DQ"), ("tflite", "INT8-SQ"), ("tflite", "FP16"), ("tflite", "INT16x8"),
-        ("onnxruntime", "FP32"), ("onnxruntime", "INT8-DQ"), ("onnxruntime", "INT8-SQ"),
-        ("openvino", "FP32"), ("openvino", "INT8-OM"),
+        ("pytorch", "FP32"),
+        ("pytorch", "INT8-SQ"),
+        ("tflite", "FP32"),
+        ("tflite", "INT8-DQ"),
+        ("tflite", "INT8-SQ"),
+        ("tflite", "FP16"),
+        ("tflite", "INT16x8"),
+        ("onnxruntime", "FP32"),
+        ("onnxruntime", "INT8-DQ"),
+        ("onnxruntime", "INT8-SQ"),
+        ("openvino", "FP32"),
+        ("openvino", "INT8-OM"),
     }
     assert len(found.cells) == 3 * len(combinations)
     assert len({cell.id for cell in found.cells}) == len(found.cells)
@@ -29,7 +37,10 @@ def test_quick_on_amd64_is_table_three_and_16x8_in_three_scenarios() -> None:
 
 
 def test_a_combination_without_cells_says_why() -> None:
-    absent = {(row.framework, row.method): row.reason for row in plan(MATRIX, "host", "quick", "amd64", Filters()).absent}
+    absent = {
+        (row.framework, row.method): row.reason
+        for row in plan(MATRIX, "host", "quick", "amd64", Filters()).absent
+    }
     assert "convolutions" in absent["pytorch", "INT8-DQ"]
     assert "Table III" in absent["onnxruntime", "FP16"]
 

@@ -13,9 +13,7 @@ from reports import charts
 from reports.charts import Bar, Chart, Marker
 
 
-def bar(
-    value: float | None, label: str = "FP32", group: str = "PyTorch", slot: int = 0, **more: Any
-) -> Bar:
+def bar(value: float | None, label: str = "FP32", group: str = "PyTorch", slot: int = 0, **more: Any) -> Bar:
     told = "none" if value is None else f"{value:g}"
     return Bar(group, label, slot, value, told, f"{group} {label} {told}", **more)
 
@@ -61,7 +59,8 @@ def test_a_far_bar_is_cut_with_a_mark_only_when_asked() -> None:
 
 def test_markers_use_a_second_axis_in_per_cent() -> None:
     svg = drawn(
-        bar(14, marker=Marker(0.88, 0.84, 0.92)), bar(3.7, "INT8-SQ", marker=Marker(0.7, 0.64, 0.76)),
+        bar(14, marker=Marker(0.88, 0.84, 0.92)),
+        bar(3.7, "INT8-SQ", marker=Marker(0.7, 0.64, 0.76)),
         marker_label="top-1",
     )
     assert "top-1" in texts(svg)

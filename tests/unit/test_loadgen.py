@@ -47,23 +47,24 @@ def test_multistream_has_its_own_names() -> None:
 @given(
     seconds=st.floats(1e-4, 20),
     batch=st.integers(1, 64),
+    flying=st.integers(1, 4),
     least=st.integers(1, 30000),
     shortest=st.floats(0, 600),
     longest=st.floats(0, 600),
 )
 def test_offline_issues_whole_batches_and_owns_up(
-    seconds: float, batch: int, least: int, shortest: float, longest: float
+    seconds: float, batch: int, flying: int, least: int, shortest: float, longest: float
 ) -> None:
     asked = {"min_queries": least, "min_duration": shortest, "max_duration": longest, "percentile": 90}
-    found = loadgen.settings("Offline", asked, batch, Calibration(1, seconds))
+    found = loadgen.settings("Offline", asked, batch, Calibration(1, seconds, flying))
     count = found.attributes["min_query_count"]
     assert count > 0
-    assert count % batch == 0
+    assert count % (batch * flying) == 0
     # LoadGen takes the larger of min_query_count and 1.1 x qps x duration: it must be the former.
     assert 1.1 * found.attributes["offline_expected_qps"] * shortest <= count
     assert bool(found.shortfall) == (count < least)
     if longest:
-        assert count == batch or count * seconds / batch <= longest * 1.0001
+        assert count == batch * flying or count * seconds / batch <= longest * 1.0001
     else:
         assert count >= least
 

@@ -46,9 +46,15 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
     (lambda d: d["platforms"]["rpi4"].update(arch="arm46"), ["platforms.rpi4.arch", "arm64"]),
     (lambda d: d["platforms"]["rpi4"].update(memory="8GB"), ["platforms.rpi4.memory", "8GB"]),
     (lambda d: d["frameworks"]["tflite"].update(image="tflit"), ["frameworks.tflite.image", "'tflite'"]),
-    (lambda d: d["methods"]["FP16"].update(frameworks=["tflite", "tflite"]), ["FP16.frameworks", "duplicate"]),
+    (
+        lambda d: d["methods"]["FP16"].update(frameworks=["tflite", "tflite"]),
+        ["FP16.frameworks", "duplicate"],
+    ),
     (lambda d: d["models"]["vgg19"].pop("title"), ["models.vgg19.title", "missing key"]),
-    (lambda d: d["profiles"]["quick"]["scenarios"].pop("Offline"), ["quick.scenarios.Offline", "missing table"]),
+    (
+        lambda d: d["profiles"]["quick"]["scenarios"].pop("Offline"),
+        ["quick.scenarios.Offline", "missing table"],
+    ),
     (lambda d: d["impossible"].append(d["impossible"][0]), ["impossible[6]", "duplicate"]),
     (lambda d: d["impossible"].pop(0), ["methods.INT8-DQ.frameworks", "pytorch", "says why"]),
     (lambda d: d.update(schema=2), ["schema", "2"]),
@@ -58,7 +64,9 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
 
 
 @pytest.mark.parametrize(("change", "words"), REFUSED)
-def test_each_error_names_table_key_and_value(change: Callable[[dict[str, Any]], object], words: list[str]) -> None:
+def test_each_error_names_table_key_and_value(
+    change: Callable[[dict[str, Any]], object], words: list[str]
+) -> None:
     with pytest.raises(MatrixError) as caught:
         matrix.parse(changed(change))
     assert str(caught.value).startswith("matrix.toml: ")

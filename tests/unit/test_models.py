@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from bench.models import MODELS
 from bench.quantization import METHODS, PER_ARCH, parameters

@@ -102,7 +102,8 @@ def test_words_that_must_and_must_not_appear(run: Path) -> None:
 def test_five_hundred_cells_render_in_three_seconds(tmp_path: Path) -> None:
     cells = [
         replace(one, model=model, batch=batch)
-        for one in fixtures.cells_of() for model in ("mobilenet_v2", "vgg19", "densenet121")
+        for one in fixtures.cells_of()
+        for model in ("mobilenet_v2", "vgg19", "densenet121")
         for batch in (1, 2, 4, 8, 16)
     ][:510]
     for one in cells:
@@ -138,10 +139,14 @@ def test_a_damaged_result_is_listed_and_the_rest_is_shown(run: Path) -> None:
 
 def test_failed_and_not_reached_and_lost_rounds(tmp_path: Path) -> None:
     failed, later, lost = (cell("openvino", "FP32", s) for s in ("SingleStream", "MultiStream", "Offline"))
-    run = fixtures.write_run(tmp_path, complete=False, failures=[
-        {"id": failed.id, "round": 1, "reason": "killed for memory"},
-        {"id": lost.id, "round": 3, "reason": "the engine died"},
-    ])
+    run = fixtures.write_run(
+        tmp_path,
+        complete=False,
+        failures=[
+            {"id": failed.id, "round": 1, "reason": "killed for memory"},
+            {"id": lost.id, "round": 3, "reason": "the engine died"},
+        ],
+    )
     results.path_of(run, failed.id).unlink()
     results.path_of(run, later.id).unlink()
     found = read(run)
@@ -176,8 +181,9 @@ def test_names_the_matrix_no_longer_knows_do_not_stop_the_report(run: Path) -> N
     assert "1 result in this folder came from an earlier command" in text
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"schema": 2}', '{"schema": 1}',
-                                     '{"schema": 1, "planned": [{"id": "x"}]}'])
+@pytest.mark.parametrize(
+    "content", [None, "{", "[]", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "planned": [{"id": "x"}]}']
+)
 def test_an_unusable_run_is_one_clear_error(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "run.json").write_text(content, encoding="utf-8")

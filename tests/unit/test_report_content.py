@@ -131,8 +131,12 @@ def test_a_run_without_performance_shows_no_timing(tmp_path: Path, emulated: boo
             measured["latency_ns"] = dict.fromkeys(
                 ("min", "mean", "p50", "p90", "p95", "p99", "p999", "max"), 777_123_456.0
             )
-            measured |= {"samples_per_second": 555.321, "seconds": 444.321, "load_seconds": 333.321,
-                         "calibration": {"calls": 3, "seconds_per_call": 222.321}}
+            measured |= {
+                "samples_per_second": 555.321,
+                "seconds": 444.321,
+                "load_seconds": 333.321,
+                "calibration": {"calls": 3, "seconds_per_call": 222.321},
+            }
             measured["used"]["offline_expected_qps"] = 666.321
         environment = {**document["environment"], "emulated": emulated}
         fixtures.change(run, one, rounds=document["rounds"], environment=environment)

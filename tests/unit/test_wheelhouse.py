@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from bench import matrix as matrices
 from bench.errors import BuildError

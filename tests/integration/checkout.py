@@ -1,0 +1,49 @@
+"""A checkout and a run in it, driven by command lines as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+Done = subprocess.CompletedProcess[str]
+
+
+@dataclass
+class Kit:
+    """A checkout and one named run in it."""
+
+    root: Path
+    name: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:8]}")
+
+    @property
+    def run_dir(self) -> Path:
+        return self.root / "out" / self.name
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "invoke", "--search-root", str(self.root), *words]
+
+    def do(self, *words: str, env: dict[str, str] | None = None) -> Done:
+        """Run one command line to its end."""
+        return subprocess.run(
+            self.command(*words),
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=1500,
+            env={**os.environ, "COLUMNS": "220", **(env or {})},
+        )
+
+    def run(self, *words: str, env: dict[str, str] | None = None) -> Done:
+        """`invoke run` of this kit's run, profile smoke."""
+        return self.do("run", "--profile", "smoke", "--name", self.name, *words, env=env)
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        files = sorted((self.run_dir / "cells").glob("*.json"))
+        return {path.stem: json.loads(path.read_text()) for path in files}

@@ -1,0 +1,142 @@
+"""The main job, end to end: build, run, report, resume; on real engines, real frameworks, real LoadGen."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from checkout import ROOT, Kit
+
+SMALL = ("--framework", "openvino", "--method", "FP32")
+TIMINGS = re.compile(r"\b(?:p50|p90|p99|throughput|speedup|samples/s|images/s)\b", re.IGNORECASE)
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+def test_every_cell_of_mobilenet_runs_in_containers_and_reports(kit: Kit) -> None:
+    done = kit.do("build", "run", "--profile", "smoke", "--engine", "docker", "--name", kit.name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = kit.results()
+    assert len(results) == 36
+    for name, result in results.items():
+        assert result["environment"]["engine"]["kind"] == "docker", name
+        assert result["environment"]["engine"]["digest"].startswith("sha256:"), name
+        if result["cell"]["method"] == "FP32":
+            assert result["agreement"]["max_abs_diff"] < 1e-3, name
+    report = (kit.run_dir / "report.html").read_text()
+    assert "within 0.001" in report
+    assert not TIMINGS.search(re.sub(r"<style>.*?</style>", "", report, flags=re.DOTALL)), (
+        "smoke shows no timing"
+    )
+    again = time.monotonic()
+    second = kit.do("build", "run", "--profile", "smoke", "--engine", "docker", "--name", kit.name)
+    assert second.returncode == 0, second.stderr
+    assert "every cell is measured" in second.stdout
+    assert time.monotonic() - again < 20, "nothing to do must not take long"
+    assert kit.results() == results
+
+
+def test_native_runs_the_same_bench_without_an_engine(kit: Kit) -> None:
+    nowhere = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    done = kit.run(*SMALL, env=nowhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "engine native (no container engine" in " ".join(done.stdout.split())
+    assert {r["environment"]["engine"]["kind"] for r in kit.results().values()} == {"native"}
+    assert "native" in (kit.run_dir / "report.html").read_text()
+
+
+def test_docker_asked_for_and_absent_is_one_clear_error(kit: Kit) -> None:
+    done = kit.run(*SMALL, "--engine", "docker", env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    assert done.returncode == 4
+    assert "Docker engine does not answer" in done.stderr
+    assert "--engine native" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_killed_run_loses_only_the_cell_in_flight(kit: Kit) -> None:
+    words = ("--framework", "openvino,onnxruntime", "--engine", "native")
+    process = subprocess.Popen(
+        kit.command("run", "--profile", "smoke", "--name", kit.name, *words),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    cells = kit.run_dir / "cells"
+    deadline = time.monotonic() + 900
+    while len(list(cells.glob("*.json"))) < 4:
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = kit.results()
+    done = kit.run(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = kit.results()
+    assert len(after) == 15
+    assert {name: after[name] for name in kept} == kept, "what was measured is not measured twice"
+
+
+def test_a_half_written_result_fails_its_cell_and_keeps_the_others(kit: Kit) -> None:
+    assert kit.run(*SMALL, "--engine", "native").returncode == 0
+    victim = sorted((kit.run_dir / "cells").glob("*.json"))[0]
+    whole = victim.read_text()
+    victim.write_text(whole[: len(whole) // 2])
+    done = kit.run(*SMALL, "--engine", "native")
+    assert done.returncode == 1
+    assert f"{victim.stem}" in done.stderr
+    assert "damaged result" in done.stderr
+    assert "Traceback" not in done.stderr
+    report = (kit.run_dir / "report.html").read_text()
+    assert "damaged result" in report
+    fresh = kit.run(*SMALL, "--engine", "native", "--fresh")
+    assert fresh.returncode == 0, fresh.stderr
+    assert len(kit.results()) == 3
+
+
+def test_a_corrupt_artifact_fails_its_cells_and_the_others_go_on(kit: Kit) -> None:
+    assert kit.run(*SMALL, "--engine", "native").returncode == 0
+    digest = next(iter(kit.results().values()))["artifact"]["sha256"]
+    model = ROOT / ".cache" / "artifacts" / digest / "model.bin"
+    content = model.read_bytes()
+    try:
+        model.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        done = kit.run("--framework", "openvino", "--engine", "native", "--fresh")
+    finally:
+        model.write_bytes(content)
+    assert done.returncode == 1
+    assert done.stderr.count("artifact is corrupt: content hash") >= 3
+    assert {r["cell"]["method"] for r in kit.results().values()} == {"INT8-OM"}
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+def test_a_container_killed_for_memory_says_so(copy: Callable[[str, str], Kit]) -> None:
+    kit = copy("[platforms.host]\n", '[platforms.host]\nmemory = "96MiB"\n')
+    done = kit.run(*SMALL, "--engine", "docker")
+    assert done.returncode == 1
+    assert "out of memory (limit" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_one_clear_error_and_nothing_is_half_written(kit: Kit) -> None:
+    kit.run_dir.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(kit.run_dir)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        done = kit.run(*SMALL, "--engine", "native")
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        assert "space" in done.stderr.lower()
+        for path in Path(kit.run_dir, "cells").glob("*.json"):
+            assert path.read_text().endswith("}\n")
+    finally:
+        subprocess.run(["umount", str(kit.run_dir)], check=True)
