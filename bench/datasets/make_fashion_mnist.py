@@ -3,9 +3,10 @@
     apt-get install dataset-fashion-mnist
     python3 -m bench.datasets.make_fashion_mnist [/usr/share/datasets/fashion-mnist]
 
-Takes, in file order, the first images of each class: `fit` and `calibration` from the training file (they
-follow each other, so they share nothing), `test` from the test file. No random draw, hence no generator
-whose stream could change. The archive is written by hand because its members' dates and compression must
+Takes the first images of each class of the training file, in file order: `fit`, then `calibration`; and the
+last ones of the test file: `test`. (The initialisation of the probe weights was chosen by looking at the
+first 500 images of the test file, so those are no test any more.) No random draw, hence no generator whose
+stream could change. The archive is written by hand because its members' dates and compression must
 not depend on NumPy's choices; DEFLATE itself is zlib's (1.2.13 in Debian 12).
 """
 
@@ -61,7 +62,7 @@ def make(source: Path) -> dict[str, npt.NDArray[np.generic]]:
     for stem, parts in (("train", ("fit", "calibration")), ("t10k", ("test",))):
         images = read_idx(source / f"{stem}-images-idx3-ubyte.gz")
         labels = read_idx(source / f"{stem}-labels-idx1-ubyte.gz")
-        order = take_turns(labels)
+        order = take_turns(labels) if stem == "train" else len(labels) - 1 - take_turns(labels[::-1])
         for part in parts:
             chosen, order = np.split(order, [SIZES[part]])
             arrays[f"{part}_images"] = images[chosen]

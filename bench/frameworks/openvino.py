@@ -2,8 +2,8 @@
 
 Streams use the LATENCY hint and one synchronous request; Offline uses the THROUGHPUT hint and an
 asynchronous queue of the optimal number of requests, as OpenVINO's own benchmark_app does. The batch
-is reshaped to a static one. FP32 pins INFERENCE_PRECISION_HINT=f32: the CPU plugin computes FP32
-models in bf16 by default where the CPU has avx512_bf16 or AMX.
+is reshaped to a static one. INFERENCE_PRECISION_HINT is f32 for every method: the CPU plugin computes
+what is not quantized in bf16 by default where the CPU has avx512_bf16 or AMX.
 """
 
 from __future__ import annotations
@@ -48,9 +48,8 @@ class Model:
         config: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT" if offline else "LATENCY",
             "INFERENCE_NUM_THREADS": self._options.threads,
+            "INFERENCE_PRECISION_HINT": "f32",
         }
-        if self._options.method == "FP32":
-            config["INFERENCE_PRECISION_HINT"] = "f32"
         try:
             model = self._core.read_model(self._artifact)
             shape = list(model.input(0).get_partial_shape())

@@ -35,7 +35,21 @@ def convert(source: Source, method: str, parameters: Mapping[str, Parameter], di
     example = torch.from_numpy(source.calibration[:2].copy()).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         traced = torch.jit.trace(module, example)
-    torch.jit.save(traced, str(directory / "model.pt"))
+    path = source.scratch / "traced.pt"
+    torch.jit.save(traced, str(path))
+    _without_debug_records(path, directory / "model.pt")
+
+
+def _without_debug_records(saved: Path, target: Path) -> None:
+    """Copy a TorchScript file without its debug records: call stacks with this machine's paths."""
+    reader = torch._C.PyTorchFileReader(str(saved))
+    writer = torch._C.PyTorchFileWriter(str(target))
+    own = ("version", "byteorder", ".data/serialization_id")  # the writer makes these itself
+    for name in reader.get_all_records():
+        if name not in own and not name.endswith(".debug_pkl"):
+            content = reader.get_record(name)
+            writer.write_record(name, content, len(content))
+    writer.write_end_of_file()
 
 
 def quantize(module: nn.Module, engine: str, images: npt.NDArray[np.float32]) -> nn.Module:
