@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import files
 from bench.errors import ArtifactError
 from bench.recipes import SCHEMA, Recipe, dataset_recipe, digest_lines, recipes, sha256_file
 
@@ -145,51 +145,28 @@ def store(cache: Path, recipe: Recipe, directory: Path, facts: Mapping[str, Any]
     `facts` go into the entry beside the recipe: "versions", "notes", "agreement". A kill before the last
     step leaves the index as it was; the artifact in flight is all that is lost.
     """
-    files = tuple(sorted(p.name for p in directory.iterdir()))
-    size = sum((directory / name).stat().st_size for name in files)
+    names = tuple(sorted(p.name for p in directory.iterdir()))
+    size = sum((directory / name).stat().st_size for name in names)
     digest = directory_hash(directory)
     if recipe.framework == "dataset":
         target = data_directory(cache, recipe.dataset)
     else:
         target = cache / "artifacts" / digest
-    for name in files:
-        _fsync(directory / name)
+    for name in names:
+        files.sync(directory / name)
     directory.chmod(0o755)
     if target.exists():  # same name, made before: either identical, or damaged since
         shutil.rmtree(target)
     directory.rename(target)
-    content = {"sha256": digest, "bytes": size, "files": files, "recipe": asdict(recipe), **facts}
+    content = {"sha256": digest, "bytes": size, "files": list(names), "recipe": asdict(recipe), **facts}
     entry = json.loads(json.dumps(content))  # what a later look-up reads
     entries = read_index(cache)
     entries[recipe.key] = entry
-    _write_json(cache / "artifacts" / "index.json", {"schema": SCHEMA, "entries": entries})
-    return Artifact(recipe.key, digest, target, size, files, entry)
+    document = json.dumps({"schema": SCHEMA, "entries": entries}, indent=1, sort_keys=True)
+    files.replace(cache / "artifacts" / "index.json", document)
+    return Artifact(recipe.key, digest, target, size, names, entry)
 
 
 def directory_hash(directory: Path) -> str:
     """SHA-256 over the sorted lines "<file sha256>  <file name>" of a flat directory."""
     return digest_lines((sha256_file(p), p.name) for p in directory.iterdir())
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Replace a JSON file so that a reader or a power cut sees the old one or the new one, never half."""
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(document, stream, indent=1, sort_keys=True)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    _fsync(path.parent)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

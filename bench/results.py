@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import fastjsonschema
 
+from bench import files
 from bench.errors import ResultError
 
 SCHEMA = 1
@@ -84,33 +83,13 @@ def save(path: Path, result: Mapping[str, Any]) -> None:
     except ValueError as error:
         raise ResultError(f"result cannot be written: {error}", where=str(path)) from error
     try:
-        _replace(path, text)
+        files.replace(path, text)
     except OSError as error:
         raise ResultError(
             f"cannot write the result: {error.strerror}",
             where=str(path),
             remedy="free disk space, then run again",
         ) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _validate(document: object, path: Path) -> None:

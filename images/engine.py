@@ -88,9 +88,6 @@ class Engine(Protocol):
     def ready(self, name: str, arch: str) -> Ready | None:
         """Return what `build` made for an image, None if there is nothing."""
 
-    def identity(self, name: str, arch: str) -> dict[str, str]:
-        """Return what a result says about where it was measured: "kind", "image", "digest"."""
-
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return how a launch with these mounts sees a host path."""
 
@@ -118,10 +115,18 @@ def choose(kind: str, matrix: Matrix, workspace: Workspace) -> Engine:
         return NativeEngine(matrix, workspace, "asked for")
     try:
         return DockerEngine(matrix, workspace, "asked for" if kind == "docker" else "an engine answers")
-    except EngineError as error:
+    except EngineError:
         if kind == "docker":
             raise
-        return NativeEngine(matrix, workspace, f"no container engine: {error.message}")
+        return NativeEngine(matrix, workspace, "no Docker engine answers")
+
+
+def identity(engine: Engine, name: str, arch: str) -> dict[str, str]:
+    """Return what a result says of where it was measured: kind of engine, image and its digest."""
+    ready = engine.ready(name, arch)
+    if ready is None:
+        raise EngineError(f"{name} for {arch} is not built", remedy="invoke build")
+    return {"kind": engine.kind, "image": ready.title, "digest": ready.digest}
 
 
 def inside(host: Path, mounts: Sequence[Mount]) -> str:

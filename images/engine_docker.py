@@ -92,13 +92,6 @@ class DockerEngine:
                 return None
         return Ready(name, arch, tag_of(name, arch), str(image.id), image.attrs["Size"], 0.0, True)
 
-    def identity(self, name: str, arch: str) -> dict[str, str]:
-        """Return the image's tag and its content digest (the image id)."""
-        image = self.ready(name, arch)
-        if not image:
-            raise EngineError(f"there is no image {tag_of(name, arch)}", remedy="invoke build")
-        return {"kind": self.kind, "image": image.title, "digest": image.digest}
-
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return the container path of a host path."""
         return inside(host, mounts)

@@ -101,13 +101,6 @@ class NativeEngine:
         digest = locks.read(self._workspace.lock(name, arch)).digest
         return Ready(name, arch, site.name, f"lock:{digest}", 0, 0.0, True)
 
-    def identity(self, name: str, arch: str) -> dict[str, str]:
-        """Return the environment's name and the digest of its lock."""
-        environment = self.ready(name, arch)
-        if not environment:
-            raise EngineError(f"there is no environment for {name}", remedy="invoke build")
-        return {"kind": self.kind, "image": environment.title, "digest": environment.digest}
-
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return the path itself: a process sees the host."""
         return str(host.resolve())

@@ -11,14 +11,13 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
 import tomllib
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench import environment
+from bench import environment, files
 from bench.errors import KitError
 from images.session import Session
 
@@ -101,17 +100,10 @@ def read(run_dir: Path) -> dict[str, Any] | None:
 
 def write(run_dir: Path, run: dict[str, Any]) -> None:
     """Replace run.json: a reader sees the old one or the new one, never half."""
-    run_dir.mkdir(parents=True, exist_ok=True)
     run["updated"] = now()
-    handle, name = tempfile.mkstemp(prefix=".run-", dir=run_dir)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(run, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(name, run_dir / "run.json")
+        files.replace(run_dir / "run.json", json.dumps(run, indent=1) + "\n")
     except OSError as error:
-        Path(name).unlink(missing_ok=True)
         raise KitError(
             f"cannot write run.json: {error.strerror}",
             where=str(run_dir),

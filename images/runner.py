@@ -24,7 +24,7 @@ from rich.progress import (
 from bench.errors import EngineError, FailedCellsError
 from images import launches, lock, runfile
 from images.engine import Launch as Request
-from images.engine import LaunchResult, Mount
+from images.engine import LaunchResult, Mount, identity
 from images.launches import Launch, Todo
 from images.prepare import Prepared, prepare
 from images.session import Session
@@ -110,6 +110,10 @@ class _Run:
                 self._measure(seconds)
             else:
                 CONSOLE.print("measure: every cell is measured; --fresh measures again")
+            self.file["complete"] = not self.file["failures"] and all(
+                (session.run_dir / "cells" / f"{row['id']}.json").exists() for row in self.file["planned"]
+            )
+            runfile.write(session.run_dir, self.file)
         finally:
             session.report()
         self._summary()
@@ -126,19 +130,19 @@ class _Run:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
+        total = len(self.work.launches)
         with Progress(*columns, console=CONSOLE) as bar:
-            task = bar.add_task("", total=len(self.work.launches))
-            for launch, predicted in zip(self.work.launches, seconds):
-                group = launch.group
-                bar.update(
-                    task, description=f"{group.framework} {group.method} {group.model} round {launch.round}"
-                )
+            task = bar.add_task("", total=total)
+            for number, (launch, predicted) in enumerate(zip(self.work.launches, seconds), 1):
+                group, begun = launch.group, time.monotonic()
+                words = f"{group.framework} {group.method} {group.model} round {launch.round}"
+                bar.update(task, description=words)
                 self._launch(launch, predicted)
                 self.file["seconds"] = self.spent + time.monotonic() - started
                 runfile.write(self.session.run_dir, self.file)
                 bar.advance(task)
-        self.file["complete"] = not self.file["failures"]
-        runfile.write(self.session.run_dir, self.file)
+                if not CONSOLE.is_terminal:  # a log has no live bar
+                    print(f"  {number:>3}/{total}  {words}  {time.monotonic() - begun:.1f} s", flush=True)
 
     def _launch(self, launch: Launch, predicted: float) -> None:
         """Run one launch; whatever happens to it, the run goes on with the next."""
@@ -191,7 +195,7 @@ class _Run:
             "threads": session.threads,
             "emulated": session.emulated,
             "seed": session.matrix.defaults.seed,
-            "engine": engine.identity(image, session.arch),
+            "engine": identity(engine, image, session.arch),
             "lock": _locks(session)[group.framework],
             "package": session.matrix.frameworks[group.framework].package,
             "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from bench import files
 from bench.matrix import Matrix
 from reports import answers, charts, provenance, stats, text
 from reports.book import Chapter, chapters
@@ -43,19 +42,8 @@ def render(run_dir: Path, matrix: Matrix) -> Path:
 
     A damaged result is listed as failed; raises ResultError when run.json itself is unusable.
     """
-    page = html(read(run_dir), matrix)
     target = run_dir / "report.html"
-    handle, name = tempfile.mkstemp(prefix=".report-", suffix=".html", dir=run_dir)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # mkstemp gives 0600, but a report is for reading
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    files.replace(target, html(read(run_dir), matrix))
     return target
 
 

@@ -134,7 +134,7 @@ def test_auto_falls_back_to_native_and_says_why(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     chosen = choose("auto", TINY, workspace)
     assert chosen.kind == "native"
-    assert "does not answer" in chosen.describe()["why"]
+    assert "no Docker engine answers" in chosen.describe()["why"]
     with pytest.raises(EngineError, match="does not answer"):
         choose("docker", TINY, workspace)
     gc.collect()

@@ -46,12 +46,23 @@ def test_no_python(checkout: Path) -> None:
     assert done.stderr == "invoke: needs Python 3.11 or newer: apt-get install python3 python3-venv\n"
 
 
-def test_python_without_venv(checkout: Path) -> None:
-    script(checkout / "bin" / "python3.11", 'case "$2" in *ensurepip*) exit 1 ;; esac')
+def test_python_without_venv_and_pip(checkout: Path) -> None:
+    script(checkout / "bin" / "python3.11", 'case "$2" in *venv*) exit 1 ;; esac')
     done = run(checkout)
     assert done.returncode == 1
     assert "apt-get install python3-venv" in done.stderr
     assert not (checkout / ".venv").exists()
+
+
+def test_python_without_venv_uses_its_own_pip(checkout: Path) -> None:
+    """Debian splits ensurepip off into python3-venv; python3-pip alone must do."""
+    log = checkout / "log"
+    script(checkout / "bin" / "python3.11", f'echo "$*" >>{log}; case "$2" in *ensurepip*) exit 1 ;; esac')
+    run(checkout)
+    said = log.read_text()
+    assert f"-m venv --without-pip {checkout}/.venv" in said
+    assert f"-m pip --python {checkout}/.venv/bin/python" in said
+    assert "--require-hashes" in said
 
 
 def test_current_environment_is_used_as_it_is(checkout: Path) -> None:
