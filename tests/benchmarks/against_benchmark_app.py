@@ -25,8 +25,8 @@ APP = "import sys; from openvino.tools.benchmark.main import main; sys.argv[0] =
 
 def ours(name: str) -> dict[str, tuple[float, str]]:
     """Run the kit; return (samples/s, artifact) by method, the median over rounds."""
-    words = ["--engine", "native", "--framework", "openvino", "--scenario", "Offline", "--name", name, "--fresh"]
-    subprocess.run([str(ROOT / "invoke"), "run", *words], check=True, stdout=subprocess.DEVNULL)
+    words = "run --engine native --framework openvino --scenario Offline --fresh --name".split()
+    subprocess.run([str(ROOT / "invoke"), *words, name], check=True, stdout=subprocess.DEVNULL)
     found = {}
     for path in (ROOT / "out" / name / "cells").glob("*.json"):
         result = json.loads(path.read_text())
@@ -39,7 +39,8 @@ def theirs(artifact: str) -> float:
     """Run benchmark_app on the artifact; return its throughput in samples/s."""
     site = next((ROOT / ".cache" / "site").glob("openvino-amd64-*"))
     model = ROOT / ".cache" / "artifacts" / artifact / "model.xml"
-    options = ["-hint", "throughput", "-infer_precision", "f32", "-shape", f"[{BATCH},3,224,224]", "-t", "1"]  # as long as a round of quick
+    options = ["-hint", "throughput", "-infer_precision", "f32", "-shape", f"[{BATCH},3,224,224]"]
+    options += ["-t", "1"]  # seconds, as long as a round of quick
     done = subprocess.run(
         ["python3.11", "-s", "-S", "-c", APP, "-m", str(model), "-d", "CPU", *options],
         check=True,
