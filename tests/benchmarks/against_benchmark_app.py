@@ -25,7 +25,17 @@ APP = "import sys; from openvino.tools.benchmark.main import main; sys.argv[0] =
 
 def ours(name: str) -> dict[str, tuple[float, str]]:
     """Run the kit; return (samples/s, artifact) by method, the median over rounds."""
-    words = "run --engine native --framework openvino --scenario Offline --fresh --name".split()
+    words = [
+        "run",
+        "--engine",
+        "native",
+        "--framework",
+        "openvino",
+        "--scenario",
+        "Offline",
+        "--fresh",
+        "--name",
+    ]
     subprocess.run([str(ROOT / "invoke"), *words, name], check=True, stdout=subprocess.DEVNULL)
     found = {}
     for path in (ROOT / "out" / name / "cells").glob("*.json"):
