@@ -36,6 +36,13 @@ class Base:
 
 
 @dataclass(frozen=True)
+class LoadGen:
+    """LoadGen's source and what compiles it, where no wheel is published."""
+
+    source: Annotated[tuple[str, ...], rule(minItems=1)]
+
+
+@dataclass(frozen=True)
 class Platform:
     """A device the results speak of (paper, Table IV).
 
@@ -156,6 +163,7 @@ class Matrix:
     schema: Annotated[int, rule(enum=[1])]
     defaults: Defaults
     base: Base
+    loadgen: LoadGen
     platforms: dict[str, Platform]
     images: dict[str, Image]
     frameworks: dict[str, Framework]

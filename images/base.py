@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from datetime import datetime, timezone
@@ -23,6 +22,7 @@ import docker.errors
 
 from bench.errors import BuildError
 from bench.matrix import Base
+from images import debian
 from images.bytecode import compile_tree
 from images.tarball import entries, stream
 from images.wheelhouse import file_digest, settle
@@ -145,35 +145,19 @@ def _archive(base: Base, arch: str, workspace: Workspace, progress: Progress) ->
         raise BuildError(
             "there is no base to build on: no registry is named and mmdebstrap is missing",
             where="matrix.toml: base",
-            remedy="apt-get install mmdebstrap arch-test uidmap, or set EDGEQUANT_BASE=host/name@sha256:...",
+            remedy="apt-get install mmdebstrap arch-test uidmap; or set EDGEQUANT_BASE=host/name@sha256:...; "
+            "or use --engine native",
         )
     archive.parent.mkdir(parents=True, exist_ok=True)
     progress(f"base: unpacking Debian {base.suite} for {arch}")
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix="base-") as scratch:
         packages, layer = Path(scratch, "packages.tar"), Path(scratch, "layer.tar")
-        _mmdebstrap(base, arch, packages)
+        debian.extract(base.suite, arch, base.packages, packages, EXCLUDE)
         _write_layer(packages, Path(scratch, "root"), layer)
         whole = Path(scratch, "archive.tar")
         _write_archive(layer, arch, base, whole)
         whole.replace(archive)
     return archive
-
-
-def _mmdebstrap(base: Base, arch: str, target: Path) -> None:
-    command = ["mmdebstrap", "--quiet", "--mode=auto", "--variant=extract"]
-    command += [f"--architectures={arch}", f"--include={','.join(base.packages)}"]
-    command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"]
-    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDE]
-    command += [base.suite, str(target)]
-    env = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch())}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
-    if done.returncode:
-        reasons = [line for line in done.stderr.splitlines() if line.startswith(("E:", "Err:"))]
-        raise BuildError(
-            "mmdebstrap failed:\n" + "\n".join(reasons[:6] or [done.stderr[-500:]]),
-            where=f"Debian {base.suite} for {arch}",
-            remedy="check that apt reaches a Debian mirror; apt-get install debian-archive-keyring uidmap",
-        )
 
 
 def _write_layer(packages: Path, root: Path, layer: Path) -> None:

@@ -82,7 +82,7 @@ class _Builder:
     def _wheels(self, name: str) -> tuple[EngineImage, str]:
         """Return the image with the wheels of `name`, and its content key."""
         site = wheelhouse.ensure_site(
-            self.workspace, name, self.matrix.images[name], self.arch, self.progress
+            self.workspace, name, self.matrix.images[name], self.arch, self.matrix.base.suite, self.progress
         )
         text = dockerfile.render(name, self.matrix.images[name], self.arch, "wheels")
         key = _digest([text, self.ground, site.name])

@@ -77,7 +77,8 @@ class NativeEngine:
         for name in names:
             started = time.monotonic()
             before = self.ready(name, arch)
-            ensure_site(self._workspace, name, self._matrix.images[name], arch, progress)
+            image, suite = self._matrix.images[name], self._matrix.base.suite
+            ensure_site(self._workspace, name, image, arch, suite, progress)
             after = self.ready(name, arch)
             assert after is not None
             made.append(

@@ -136,16 +136,30 @@ def lock_host(path: Path, requirements: Sequence[str]) -> None:
 
 def lock_all(root: Path) -> None:
     """Write every lock again: each image x architecture of the matrix, and the host's own tools."""
+    from images import loadgen
+
     matrix = matrices.load(root / "matrix.toml")
     workspace = Workspace(root)
     for name, image in matrix.images.items():
         for arch in image.arches:
             print(f"{name} {arch}", flush=True)
             lock_image(workspace.lock(name, arch), image.requirements, arch)
+    print("loadgen-source", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        loadgen.download(matrix.loadgen.source, Path(folder))
+        pins = [_pin_of(requirement, Path(folder)) for requirement in matrix.loadgen.source]
+    write(root / "images" / "locks" / f"{loadgen.SOURCE_LOCK}.txt", matrix.loadgen.source, pins)
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     for name, asked in (("host", []), ("test", project["optional-dependencies"]["test"])):
         print(name, flush=True)
         lock_host(root / "images" / "locks" / f"{name}.txt", [*project["dependencies"], *asked])
+
+
+def _pin_of(requirement: str, folder: Path) -> Pin:
+    """Return the pin of a file in `folder` that was downloaded for "name==version"."""
+    name, _, version = requirement.partition("==")
+    [path] = folder.glob(f"{name.replace('-', '_')}-{version}[-.]*")
+    return Pin(name, version, (hashlib.sha256(path.read_bytes()).hexdigest(),))
 
 
 def install_test_tools(root: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.errors import BuildError
 from bench.matrix import Image
+from images import loadgen
 from images import lock as locks
 from images.bytecode import compile_tree
 from images.lock import Lock, Pin
@@ -24,30 +25,33 @@ from images.workspace import Progress, Workspace, epoch
 
 
 def ensure_site(
-    workspace: Workspace, name: str, image: Image, arch: str, progress: Progress, local: Sequence[Path] = ()
+    workspace: Workspace, name: str, image: Image, arch: str, suite: str, progress: Progress
 ) -> Path:
     """Return the site directory of an image, made from its lock if it is not there yet.
 
-    `local` are wheels built on this machine (LoadGen for arm64, which has no published wheel):
-    they take part in the directory's key and are installed beside the locked ones.
+    LoadGen, where it has no wheel for `arch`, is compiled against the Python of Debian `suite`.
     """
-    site = site_of(workspace, name, image, arch, local)
+    site = site_of(workspace, name, image, arch)
     if site.is_dir():
         return site
     lock = locks.read(workspace.lock(name, arch))
     wheels = fill(lock, workspace.wheels(name, arch), arch, progress)
-    progress(f"{name}: unpacking {len(wheels) + len(local)} wheels")
-    unpack([*wheels, *local], site, arch, image.exclude)
+    source = loadgen.needed(workspace, name, image, arch)
+    if source:
+        wheels.append(loadgen.wheel(workspace, suite, arch, source, progress))
+    progress(f"{name}: unpacking {len(wheels)} wheels")
+    unpack(wheels, site, arch, image.exclude)
     for old in site.parent.glob(f"{name}-{arch}-*"):  # gigabytes that no lock asks for any more
         if old != site:
             shutil.rmtree(old, ignore_errors=True)
     return site
 
 
-def site_of(workspace: Workspace, name: str, image: Image, arch: str, local: Sequence[Path] = ()) -> Path:
+def site_of(workspace: Workspace, name: str, image: Image, arch: str) -> Path:
     """Return where the site of an image is, made or not; its name holds the key of its content."""
-    lock = locks.read(workspace.lock(name, arch))
-    parts = [lock.digest, str(epoch()), *image.exclude, *(file_digest(path) for path in local)]
+    source = loadgen.needed(workspace, name, image, arch)
+    parts = [locks.read(workspace.lock(name, arch)).digest, str(epoch()), *image.exclude]
+    parts += [source.digest] if source else []
     return workspace.site(name, arch, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from bench import matrix as matrices
 from bench.errors import BuildError
+from images import loadgen, wheelhouse
 from images import lock as locks
-from images import wheelhouse
 from images.lock import Lock, Pin
 from images.workspace import Workspace, epoch
 
@@ -138,22 +138,29 @@ def test_site_is_made_again_when_what_it_depends_on_changes(tmp_path: Path) -> N
     wheel = make_wheel(workspace.wheels("tiny", "amd64"))
     locks.write(workspace.lock("tiny", "amd64"), ["tiny-kit"], lock_of(wheel).pins)
     image = matrices.Image("tiny", ("amd64",), ("tiny-kit",))
-    first = wheelhouse.ensure_site(workspace, "tiny", image, "amd64", print)
-    assert wheelhouse.ensure_site(workspace, "tiny", image, "amd64", pytest.fail) == first
+    first = wheelhouse.ensure_site(workspace, "tiny", image, "amd64", "bookworm", print)
+    assert wheelhouse.ensure_site(workspace, "tiny", image, "amd64", "bookworm", pytest.fail) == first
     smaller = matrices.Image("tiny", ("amd64",), ("tiny-kit",), ("tiny_kit/tests/**",))
-    second = wheelhouse.ensure_site(workspace, "tiny", smaller, "amd64", print)
+    second = wheelhouse.ensure_site(workspace, "tiny", smaller, "amd64", "bookworm", print)
     assert second != first
     assert not first.exists()  # gigabytes that nothing asks for
 
 
-def test_locally_built_wheel_joins_the_site(tmp_path: Path) -> None:
+def test_loadgen_is_compiled_only_where_its_wheel_is_missing(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
+    pin = locks.Pin("mlcommons-loadgen", "6.0.17", ("0" * 64,))
+    locks.write(workspace.lock("tiny", "amd64"), [], [pin])
     locks.write(workspace.lock("tiny", "arm64"), [], [])
-    image = matrices.Image("tiny", ("arm64",), ("tiny-kit",))
-    local = make_wheel(tmp_path / "built")
-    site = wheelhouse.ensure_site(workspace, "tiny", image, "arm64", print, local=[local])
-    assert (site / "tiny_kit").is_dir()
-    assert site != wheelhouse.site_of(workspace, "tiny", image, "arm64")
+    locks.write(tmp_path / "images" / "locks" / "loadgen-source.txt", [], [pin])
+    wants = matrices.Image(
+        "tiny", ("amd64", "arm64"), ("mlcommons-loadgen==6.0.17; platform_machine == 'x86_64'",)
+    )
+    wants_not = matrices.Image("tiny", ("amd64", "arm64"), ("numpy",))
+    assert loadgen.needed(workspace, "tiny", wants, "amd64") is None
+    assert loadgen.needed(workspace, "tiny", wants_not, "arm64") is None
+    assert loadgen.needed(workspace, "tiny", wants, "arm64") is not None
+    site = wheelhouse.site_of(workspace, "tiny", wants, "arm64")
+    assert site != wheelhouse.site_of(workspace, "tiny", wants_not, "arm64"), "LoadGen is part of the key"
 
 
 def test_unreadable_lock_says_where(tmp_path: Path) -> None:
