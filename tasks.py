@@ -6,6 +6,7 @@ Each task is a few lines; the work is in images/ (make and run), bench/ (measure
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,12 @@ def _errors() -> Iterator[None]:
         yield
     except KitError as error:
         raise Exit(f"error: {error}", code=error.exit_code) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        text = f"error: {where}{error.strerror}\n  -> free some space and run the same command again"
+        raise Exit(text, code=9) from None
     except KeyboardInterrupt:
         raise Exit("stopped; what was measured is kept, the same command goes on", code=130) from None
 
