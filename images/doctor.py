@@ -37,7 +37,7 @@ def examine(workspace: Workspace) -> list[Fact]:
     return [
         *_engine(workspace),
         _native(),
-        _qemu(),
+        emulation(),
         _tool(
             "mmdebstrap", "makes the base image from Debian packages", "apt-get install mmdebstrap arch-test"
         ),
@@ -88,7 +88,8 @@ def _native() -> Fact:
     )
 
 
-def _qemu() -> Fact:
+def emulation() -> Fact:
+    """Return whether containers of the other architecture run here."""
     foreign = next(name for name in MACHINES.values() if name != platform.machine())
     handler = BINFMT / f"qemu-{foreign}"
     try:

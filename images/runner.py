@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from bench.errors import EngineError, FailedCellsError
-from images import launches, lock, runfile
+from images import doctor, launches, lock, runfile
 from images.engine import Launch as Request
 from images.engine import LaunchResult, Mount, identity
 from images.launches import Launch, Todo
@@ -37,6 +37,8 @@ GRACE = 600.0
 
 def run(session: Session, *, fresh: bool) -> None:
     """Measure what has no result yet and write the report; FailedCellsError where a cell failed."""
+    if session.emulated:
+        _check_emulation(session)
     session.build(quiet=True)
     session.engine.remove_stale()
     prepared = prepare(session)
@@ -51,6 +53,17 @@ def run(session: Session, *, fresh: bool) -> None:
         launches.set_aside(session.run_dir, work.stale)
         work = _todo(session, prepared)
     _Run(session, prepared, work).go()
+
+
+def _check_emulation(session: Session) -> None:
+    fact = doctor.emulation()
+    if session.engine.kind != "docker" or fact.status != "ok":
+        raise EngineError(
+            f"{session.platform} is {session.arch} and cannot be emulated here: "
+            f"engine {session.engine.kind}, {fact.value}",
+            where="--platform",
+            remedy=fact.remedy or "use --engine docker",
+        )
 
 
 def _locks(session: Session) -> dict[str, str]:

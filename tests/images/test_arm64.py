@@ -1,11 +1,14 @@
 """arm64 images are made on any machine without executing arm64 code, and run under QEMU's Cortex-A72."""
 
+# ruff: noqa: F401 (fixtures come by import)
+
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
 import pytest
+from fixtures_images import LEAKS, collect_sockets
 
 from bench import matrix as matrices
 from images.engine import Launch, choose
@@ -15,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 
 
-@pytest.mark.docker
+pytestmark = [pytest.mark.docker, LEAKS]
+
+
 @pytest.mark.skipif(not BINFMT.exists(), reason="no QEMU binfmt handler for aarch64 is registered")
 def test_cross_compiled_loadgen_drives_a_test_on_a_cortex_a72() -> None:
     engine = choose("docker", matrices.load(ROOT / "matrix.toml"), Workspace(ROOT))

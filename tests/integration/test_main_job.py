@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cable import Cable
 from checkout import ROOT, Kit
 
 SMALL = ("--framework", "openvino", "--method", "FP32")
@@ -122,6 +124,36 @@ def test_a_container_killed_for_memory_says_so(copy: Callable[[str, str], Kit]) 
     assert done.returncode == 1
     assert "out of memory (limit" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+def test_an_engine_that_dies_fails_its_cells_and_the_next_run_goes_on(kit: Kit, tmp_path: Path) -> None:
+    words = ("--framework", "openvino,onnxruntime", "--engine", "docker")
+    cable = Cable(tmp_path / "engine.sock", "/var/run/docker.sock")
+    process = subprocess.Popen(
+        kit.command("run", "--profile", "smoke", "--name", kit.name, *words),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/engine.sock"},
+    )
+    while not list((kit.run_dir / "cells").glob("*.json")):
+        assert process.poll() is None, "the run ended before the engine could die"
+        time.sleep(0.05)
+    cable.cut()
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "the engine failed while" in stderr
+    assert "Traceback" not in stderr
+    kept = kit.results()
+    assert 0 < len(kept) < 15
+    assert "the engine failed while" in (kit.run_dir / "report.html").read_text()
+    assert kit.run(*words).returncode == 0
+    after = kit.results()
+    assert len(after) == 15
+    assert {name: after[name] for name in kept} == kept
 
 
 def test_a_full_disk_is_one_clear_error_and_nothing_is_half_written(kit: Kit) -> None:
