@@ -129,6 +129,14 @@ def list_(session: Session) -> None:
     show_matrix(session)
 
 
+@kit_task(help={"export": "write the plan's artifacts to this file", "import": "add a file's artifacts"})
+def models(session: Session, export: str = "", import_: str = "") -> None:
+    """Make the plan's artifacts, or carry them from machine to machine."""
+    from images.show import show_models
+
+    show_models(session, export, import_)
+
+
 @task
 def doctor(_: Context) -> None:
     """Say what this machine has, what is missing and what to do about it."""

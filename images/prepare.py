@@ -60,15 +60,16 @@ def prepare(session: Session) -> Prepared:
     cannot be made only fails its own cells.
     """
     started = time.monotonic()
-    spec = _spec(session)
-    missing = store.plan({**spec, "cache": str(session.workspace.cache)})
+    spec = specification(session, str(session.workspace.cache))
+    missing = store.plan(spec)
     reasons: dict[str, str] = {}
     if missing:
         if host_arch() not in session.matrix.images["prepare"].arches:
             raise ArtifactError(
                 f"{len(missing)} artifacts are missing and {host_arch()} cannot make them",
-                remedy="copy .cache/artifacts and .cache/data from an amd64 machine that ran the "
-                f"same commit with --platform {session.platform}",
+                remedy="on an amd64 machine with the same commit: "
+                f"invoke models --platform {session.platform} --export models.tar.gz; "
+                "then here: invoke models --import models.tar.gz",
             )
         CONSOLE.print(f"prepare: {len(missing)} artifacts to make")
         reasons = _make(session, spec, len(missing))
@@ -76,12 +77,13 @@ def prepare(session: Session) -> Prepared:
     return _collect(session, spec, reasons, seconds)
 
 
-def _spec(session: Session) -> dict[str, Any]:
+def specification(session: Session, cache: str) -> dict[str, Any]:
+    """What prepare is asked for this plan; `cache` is the cache as the reader of the spec sees it."""
     profile = session.profile_facts
     wanted = dict.fromkeys((cell.framework, cell.method) for cell in session.plan.cells)
     return {
         "schema": recipes.SCHEMA,
-        "cache": "",
+        "cache": cache,
         "models": list(dict.fromkeys(c.model for c in session.plan.cells)),
         "weights": profile.weights,
         "dataset": profile.dataset,
@@ -139,7 +141,7 @@ def _collect(session: Session, spec: dict[str, Any], reasons: dict[str, str], se
     cache = session.workspace.cache
     found, references = {}, {}
     data = None
-    for recipe in recipes.recipes({**spec, "cache": str(cache)}):
+    for recipe in recipes.recipes(spec):
         artifact = store.lookup(cache, recipe)
         if recipe.framework == "dataset":
             data = artifact

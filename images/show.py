@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench import artifacts as store
 from bench.cell import Cell
 from images.launches import LAUNCH_SECONDS, predict_cell
 from images.session import Session
@@ -68,6 +69,30 @@ def _show_absent(console: Console, session: Session, model: str) -> None:
             table.add_row(row.framework, row.method, row.reason)
     if table.row_count:
         console.print(table)
+
+
+def show_models(session: Session, target: str, source: str) -> None:
+    """Export, import or make the plan's artifacts, and print them."""
+    from images import transfer
+    from images.prepare import prepare, specification
+    from images.workspace import size
+
+    console = Console()
+    if source:
+        count = transfer.load(session.workspace, Path(source))
+        console.print(f"imported {count} artifacts from {source}")
+    if store.plan(specification(session, str(session.workspace.cache))):
+        session.build(quiet=True)
+    prepared = prepare(session)
+    table = Table("framework", "method", "model", "architecture", "size", "SHA-256")
+    for row in prepared.rows():
+        names = (row["framework"], row["method"], row["model"], row["arch"])
+        table.add_row(*names, size(row["bytes"]), row["sha256"][:12])
+    console.print(table)
+    if target:
+        path = Path(target)
+        transfer.export(session, path)
+        console.print(f"exported to {path}, {size(path.stat().st_size)}")
 
 
 def show_doctor(root: Path) -> None:

@@ -1,0 +1,85 @@
+"""Artifacts carried as one archive: the same content arrives, and nothing else does."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from test_artifacts import fake, make_spec
+
+from bench import artifacts as store
+from bench.artifacts import Artifact
+from bench.errors import ArtifactError
+from bench.recipes import recipes
+from images import transfer
+from images.tarball import stream
+from images.workspace import Workspace
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> list[Artifact]:
+    cache = tmp_path / "here" / ".cache"
+    return [fake(cache, recipe, bytes(5000)) for recipe in recipes(make_spec(cache))]
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "there")
+
+
+def test_what_is_exported_arrives_whole_and_nothing_is_left_to_make(
+    chosen: list[Artifact], there: Workspace, tmp_path: Path
+) -> None:
+    archive = tmp_path / "models.tar.gz"
+    transfer.write(chosen, archive)
+    assert transfer.load(there, archive) == len(chosen)
+    assert store.plan(make_spec(there.cache)) == []
+    for artifact in chosen:
+        if artifact.entry["recipe"]["framework"] != "dataset":
+            store.verify(there.cache / "artifacts" / artifact.sha256, artifact.sha256)
+    assert transfer.load(there, archive) == len(chosen), "a second import changes nothing"
+
+
+def test_the_same_artifacts_give_the_same_bytes(chosen: list[Artifact], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        transfer.write(chosen, tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_changed_file_is_refused(chosen: list[Artifact], there: Workspace, tmp_path: Path) -> None:
+    victim = chosen[-1]
+    (victim.directory / victim.files[0]).write_bytes(b"other weights")
+    transfer.write(chosen, tmp_path / "archive")
+    with pytest.raises(ArtifactError, match="corrupt"):
+        transfer.load(there, tmp_path / "archive")
+    kept = store.read_index(there.cache)
+    assert victim.key not in kept
+    assert len(kept) == len(chosen) - 1, "what came before it is kept"
+
+
+def test_an_archive_cut_short_is_refused(chosen: list[Artifact], there: Workspace, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    transfer.write(chosen, archive)
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    with pytest.raises(ArtifactError, match="not a whole archive"):
+        transfer.load(there, archive)
+    with pytest.raises(ArtifactError, match="no such file"):
+        transfer.load(there, tmp_path / "gone")
+
+
+def test_a_manifest_that_names_files_outside_is_refused(
+    chosen: list[Artifact], there: Workspace, tmp_path: Path
+) -> None:
+    entry = {**chosen[-1].entry, "files": ["../../evil"]}
+    manifest = json.dumps({"schema": 1, "entries": {chosen[-1].key: entry}}).encode()
+    members = [("manifest.json", manifest), (f"{chosen[-1].key}/../../evil", b"evil")]
+    with gzip.open(tmp_path / "archive", "wb") as packed:
+        packed.writelines(stream(members))
+    with pytest.raises(ArtifactError):
+        transfer.load(there, tmp_path / "archive")
+    assert not list(tmp_path.rglob("evil"))
+    assert tarfile.is_tarfile(tmp_path / "archive")
