@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,13 +112,13 @@ def plan(matrix: Matrix, platform: str, profile: str, arch: str, filters: Filter
     return Plan(tuple(cells), tuple(absent))
 
 
-def key(cell: Cell, asked: dict[str, Any], artifact: str, lock: str, engine: str) -> str:
+def key(cell: Cell, asked: Mapping[str, Any], used: Mapping[str, Any]) -> str:
     """Return the resume key: SHA-256 of all that, when changed, makes an old result stale.
 
-    `asked` is what LoadGen is asked to do, `artifact` and `lock` are SHA-256 digests, `engine`
-    is "docker" or "native".
+    `asked` is what LoadGen is asked to do, `used` what the cell is measured with: the SHA-256 of the
+    artifact, the data and the lock, the engine and the threads.
     """
-    facts = [dataclasses.asdict(cell), asked, artifact, lock, engine]
+    facts = [dataclasses.asdict(cell), dict(asked), dict(used)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -76,14 +76,12 @@ def asked(matrix: Matrix, profile: Profile, scenario: str) -> dict[str, Any]:
 
 def todo(
     matrix: Matrix,
-    plan: Plan,
     profile_name: str,
     artifacts: dict[Group, Artifact],
-    locks: dict[str, str],
-    engine: str,
+    used: dict[str, dict[str, Any]],
     cells_dir: Path,
 ) -> Todo:
-    """Compare the plan with the results on disk; `locks` are SHA-256 by framework.
+    """Compare the plan with the results on disk; `used` is, by framework, what else its cells are made with.
 
     A result of another key is stale, an unreadable one damaged: neither is launched before the
     runner has dealt with it (stale results are set aside, damaged ones fail their cell).
@@ -94,7 +92,7 @@ def todo(
     for group, artifact in artifacts.items():
         for cell in group.cells:
             settings = asked(matrix, profile, cell.scenario)
-            cell_key = key(cell, settings, artifact.sha256, locks[group.framework], engine)
+            cell_key = key(cell, settings, {"artifact": artifact.sha256, **used[group.framework]})
             try:
                 have = _rounds_on_disk(cells_dir / f"{cell.id}.json", cell_key)
             except ResultError as error:

@@ -75,15 +75,11 @@ def _locks(session: Session) -> dict[str, str]:
 
 
 def _todo(session: Session, prepared: Prepared) -> Todo:
-    return launches.todo(
-        session.matrix,
-        session.plan,
-        session.profile,
-        prepared.artifacts,
-        _locks(session),
-        session.engine.kind,
-        session.run_dir / "cells",
-    )
+    """What is left to measure; a change of data, lock, engine or threads makes a result stale."""
+    common = {"data": prepared.data.sha256, "engine": session.engine.kind, "threads": session.threads}
+    used = {framework: {"lock": digest, **common} for framework, digest in _locks(session).items()}
+    cells = session.run_dir / "cells"
+    return launches.todo(session.matrix, session.profile, prepared.artifacts, used, cells)
 
 
 class _Run:
@@ -116,8 +112,9 @@ class _Run:
         runfile.write(session.run_dir, self.file)
         try:
             if self.work.launches:
+                resumed = f"{self.work.done} cell rounds are there already, " if self.work.done else ""
                 CONSOLE.print(
-                    f"measure: {len(self.work.launches)} launches, about {minutes(sum(seconds))}, "
+                    f"measure: {resumed}{len(self.work.launches)} launches, about {minutes(sum(seconds))}, "
                     f"engine {session.engine.kind} ({self.file['engine']['why']})"
                 )
                 self._measure(seconds)

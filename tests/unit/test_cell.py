@@ -79,12 +79,9 @@ def test_a_wrong_filter_names_the_near_match_and_the_list(filters: Filters, mess
 
 def test_the_resume_key_changes_with_everything_that_makes_a_result_stale() -> None:
     cell = Cell("host", "current", "tflite", "mobilenet_v2", "probe", "FP32", "Offline", 32, "native")
-    base = key(cell, {"min_queries": 64}, "a" * 64, "b" * 64, "docker")
-    others = [
-        key(cell, {"min_queries": 65}, "a" * 64, "b" * 64, "docker"),
-        key(cell, {"min_queries": 64}, "c" * 64, "b" * 64, "docker"),
-        key(cell, {"min_queries": 64}, "a" * 64, "c" * 64, "docker"),
-        key(cell, {"min_queries": 64}, "a" * 64, "b" * 64, "native"),
-    ]
-    assert len({base, *others}) == 5
-    assert base == key(cell, {"min_queries": 64}, "a" * 64, "b" * 64, "docker")
+    used = {"artifact": "a", "data": "b", "lock": "c", "engine": "docker", "threads": 2}
+    base = key(cell, {"min_queries": 64}, used)
+    others = [key(cell, {"min_queries": 65}, used)]
+    others += [key(cell, {"min_queries": 64}, {**used, name: "other"}) for name in used]
+    assert len({base, *others}) == 7
+    assert base == key(cell, {"min_queries": 64}, dict(reversed(used.items())))
