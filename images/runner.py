@@ -92,6 +92,7 @@ class _Run:
         )
         old = runfile.read(session.run_dir)
         self.file = runfile.merge(old, new) if old else new
+        self.locks = _locks(session)
         self.failed: dict[str, str] = {}
         self.spent = float(self.file["seconds"])
 
@@ -206,7 +207,7 @@ class _Run:
             "emulated": session.emulated,
             "seed": session.matrix.defaults.seed,
             "engine": identity(engine, image, session.arch),
-            "lock": _locks(session)[group.framework],
+            "lock": self.locks[group.framework],
             "package": session.matrix.frameworks[group.framework].package,
             "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
             "cells": cells,

@@ -20,7 +20,7 @@ from bench import recipes
 from bench.artifacts import Artifact
 from bench.errors import ArtifactError
 from bench.recipes import Recipe
-from images.prepare import prepare, specification
+from images.prepare import specification
 from images.session import Session
 from images.tarball import Member, stream
 from images.workspace import Workspace
@@ -31,8 +31,7 @@ OWN = ("sha256", "bytes", "files", "recipe")  # of an index entry; the rest are 
 
 
 def export(session: Session, target: Path) -> list[Artifact]:
-    """Prepare what the plan needs, write all of it to `target`, and return what was written."""
-    prepare(session)
+    """Write what the plan needs and the cache has to `target`, and return what was written."""
     cache = session.workspace.cache
     found = [store.lookup(cache, recipe) for recipe in recipes.recipes(specification(session, str(cache)))]
     chosen = [artifact for artifact in found if artifact is not None]
