@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 FILTERS = ("framework", "model", "method", "scenario")
-SHARED = ("platform", "profile", "engine", "name", *FILTERS)
+SHARED = ("platform", "profile", "engine", "name", "weights", "dataset", "sweep", *FILTERS)
 HELP = {
     "platform": "device to speak of; default: this machine (`invoke list` names them)",
     "profile": "how hard to measure: smoke, quick, paper-table1, mlperf-v2.1",
     "engine": "docker, native or auto (docker where an engine answers)",
-    "name": "name of the run, a folder of out/; default: <platform>-<profile>",
+    "name": "name of the run, a folder of out/; default: <platform>-<profile> and what differs from it",
+    "weights": "probe, imagenet, zoo or file:PATH (a state dict, or a folder of <model>.safetensors)",
+    "dataset": "fashion-mnist, imagenet:PATH or folder:PATH",
+    "sweep": "instead of the profile's cells: batch (Figure 6) or isa (Figure 7)",
     "framework": "only these, comma-separated or repeated",
     "model": "only these models",
     "method": "only these quantization methods",
@@ -107,12 +110,17 @@ def build(session: Session) -> None:
     session.build()
 
 
-@kit_task(help={"fresh": "measure again what is already measured (old results are set aside)"})
-def run(session: Session, fresh: bool = False) -> None:
+@kit_task(
+    help={
+        "fresh": "measure again what is already measured (old results are set aside)",
+        "no_limit": "measure cells over the profile's time limit too",
+    }
+)
+def run(session: Session, fresh: bool = False, no_limit: bool = False) -> None:
     """Measure the cells that have no result yet, then write the report."""
     from images.runner import run as measure
 
-    measure(session, fresh=fresh)
+    measure(session, fresh=fresh, no_limit=no_limit)
 
 
 @kit_task()

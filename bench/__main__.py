@@ -1,4 +1,4 @@
-"""What runs inside a container: `python -m bench measure|prepare SPEC` and `python -m bench harness`.
+"""What runs inside a container: `python -m bench COMMAND SPEC`, or `harness`, which needs no spec.
 
 Standard output carries one JSON event a line and nothing else: file descriptor 1 is turned to standard
 error before any framework is imported, because C++ libraries print where they like.
@@ -16,7 +16,7 @@ from typing import Any
 from bench.errors import KitError, UsageError, unknown
 
 Emit = Callable[[Mapping[str, Any]], None]
-COMMANDS = ("harness", "measure", "prepare")
+COMMANDS = ("harness", "measure", "prepare", "sources", "speed")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,12 +44,17 @@ def _dispatch(command: str, spec: str) -> int:
 
         return prepare.main(spec)
     emit = _events()
-    from bench import harness, measure
+    if command == "sources":
+        from bench import sources
+
+        return sources.locate(spec, emit)
+    from bench import harness, measure, speed
 
     if command == "harness":
         emit({"event": "harness", **harness.measure()})
         return 0
-    return measure.launch(measure.read_spec(Path(spec)), emit)
+    launch = speed.launch if command == "speed" else measure.launch
+    return launch(measure.read_spec(Path(spec)), emit)
 
 
 def _events() -> Emit:

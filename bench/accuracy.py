@@ -52,17 +52,24 @@ def read_answers(log: Path) -> dict[int, NDArray[np.int64]]:
     return found
 
 
-def score(log: Path, labels: NDArray[np.int64], samples: int) -> dict[str, int]:
-    """Count correct answers in LoadGen's log: {"samples", "top1_correct", "top5_correct"}.
+def score(log: Path, labels: NDArray[np.int64], samples: int) -> dict[str, Any]:
+    """Judge LoadGen's log: {"samples", "top1_correct", "top5_correct", "top1_correct_bits"}.
 
-    `labels` are int64 (N,); raises MeasureError unless the log answers exactly samples 0..samples-1.
+    The bits are one a sample, 0..samples-1, first sample highest, in hex: with them two methods can be
+    compared sample by sample. `labels` are int64 (N,); raises MeasureError unless the log answers
+    exactly samples 0..samples-1.
     """
     answers = read_answers(log)
     if sorted(answers) != list(range(samples)):
         raise MeasureError(f"LoadGen logged {len(answers)} samples, expected {samples}", where=str(log))
-    top1 = sum(int(answer[0] == labels[index]) for index, answer in answers.items())
-    top5 = sum(int(labels[index] in answer) for index, answer in answers.items())
-    return {"samples": samples, "top1_correct": top1, "top5_correct": top5}
+    answered = np.array([answers[index] for index in range(samples)]).reshape(samples, TOP)
+    right = answered == labels[:samples, None]
+    return {
+        "samples": samples,
+        "top1_correct": int(right[:, 0].sum()),
+        "top5_correct": int(right.any(axis=1).sum()),
+        "top1_correct_bits": np.packbits(right[:, 0]).tobytes().hex(),
+    }
 
 
 def agreement(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ from typing import Any
 
 from bench import files
 from bench.errors import ArtifactError
-from bench.recipes import SCHEMA, Recipe, dataset_recipe, digest_lines, recipes, sha256_file
+from bench.recipes import SCHEMA, Recipe, digest_lines, recipes, sha256_file
 
 _AGAIN = "delete this directory and prepare again"
 
@@ -66,9 +67,11 @@ def lookup(cache: Path, recipe: Recipe) -> Artifact | None:
     return _find(cache, recipe, read_index(cache))
 
 
-def data_directory(cache: Path, dataset: str) -> Path:
-    """Where the preprocessed arrays of a dataset are, made or not: <cache>/data/<key>."""
-    return cache / "data" / dataset_recipe(dataset).key[:16]
+def directory_of(cache: Path, recipe: Recipe, sha256: str) -> Path:
+    """Where an artifact is kept: by its content; arrays by their recipe, since they are hashed seldom."""
+    if recipe.framework == "dataset":
+        return cache / "data" / recipe.key[:16]
+    return cache / "artifacts" / sha256
 
 
 def verify(directory: Path, sha256: str) -> None:
@@ -99,10 +102,7 @@ def _find(cache: Path, recipe: Recipe, index: Mapping[str, Any]) -> Artifact | N
     entry = index.get(recipe.key)
     if entry is None:
         return None
-    if recipe.framework == "dataset":
-        directory = data_directory(cache, recipe.dataset)
-    else:
-        directory = cache / "artifacts" / entry["sha256"]
+    directory = directory_of(cache, recipe, entry["sha256"])
     try:
         size = sum((directory / name).stat().st_size for name in entry["files"])
     except FileNotFoundError:
@@ -129,6 +129,17 @@ def exclusive(cache: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _turn(cache: Path) -> Iterator[None]:
+    """Change the index alone: the processes of one prepare take turns, and a killed one gives up its turn."""
+    directory = os.open(cache / "artifacts", os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+@contextlib.contextmanager
 def workspace(cache: Path, recipe: Recipe) -> Iterator[Path]:
     """A new empty directory on the cache's file system; whatever is left in it goes at the end."""
     parent = cache / ("data" if recipe.framework == "dataset" else "artifacts")
@@ -148,10 +159,7 @@ def store(cache: Path, recipe: Recipe, directory: Path, facts: Mapping[str, Any]
     names = tuple(sorted(p.name for p in directory.iterdir()))
     size = sum((directory / name).stat().st_size for name in names)
     digest = directory_hash(directory)
-    if recipe.framework == "dataset":
-        target = data_directory(cache, recipe.dataset)
-    else:
-        target = cache / "artifacts" / digest
+    target = directory_of(cache, recipe, digest)
     for name in names:
         files.sync(directory / name)
     directory.chmod(0o755)
@@ -160,10 +168,11 @@ def store(cache: Path, recipe: Recipe, directory: Path, facts: Mapping[str, Any]
     directory.rename(target)
     content = {"sha256": digest, "bytes": size, "files": list(names), "recipe": asdict(recipe), **facts}
     entry = json.loads(json.dumps(content))  # what a later look-up reads
-    entries = read_index(cache)
-    entries[recipe.key] = entry
-    document = json.dumps({"schema": SCHEMA, "entries": entries}, indent=1, sort_keys=True)
-    files.replace(cache / "artifacts" / "index.json", document)
+    with _turn(cache):
+        entries = read_index(cache)
+        entries[recipe.key] = entry
+        document = json.dumps({"schema": SCHEMA, "entries": entries}, indent=1, sort_keys=True)
+        files.replace(cache / "artifacts" / "index.json", document)
     return Artifact(recipe.key, digest, target, size, names, entry)
 
 

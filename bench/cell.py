@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import UsageError, unknown
-from bench.matrix import Matrix
+from bench.isa import NATIVE
+from bench.matrix import Matrix, Sweep
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,17 @@ class Absent:
 
 @dataclass(frozen=True)
 class Filters:
-    """What a user narrowed the matrix to; an empty tuple means everything."""
+    """What a user asked of the matrix; an empty tuple means everything.
+
+    `sweep` is the name of a sweep ("": none), `weights` the source by model where it is not the profile's.
+    """
 
     frameworks: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
+    sweep: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,43 +76,51 @@ class Plan:
     absent: tuple[Absent, ...]
 
 
-def plan(matrix: Matrix, platform: str, profile: str, arch: str, filters: Filters) -> Plan:
+def plan(
+    matrix: Matrix, platform: str, profile: str, arch: str, filters: Filters, flags: Collection[str] = ()
+) -> Plan:
     """List the cells of `profile` on `platform`, whose containers run on `arch`.
 
-    A model outside the profile is measured when `filters.models` names it. Raises UsageError
-    for an unknown name, or when the filters leave no cell.
+    A model outside the profile is measured when `filters.models` names it. A sweep lists its own cells
+    instead, and a filter then takes the place of the sweep's list. `flags` are those of the CPU that
+    measures. Raises UsageError for an unknown name, or when the filters leave no cell.
     """
     _known("platform", platform, matrix.platforms)
     facts = matrix.profiles[_known("profile", profile, matrix.profiles)]
-    frameworks = _chosen("framework", filters.frameworks, matrix.frameworks)
-    methods = _chosen("method", filters.methods, matrix.methods)
-    scenarios = _chosen("scenario", filters.scenarios, matrix.scenarios)
-    models = _chosen("model", filters.models, matrix.models)
-    if not filters.models:
-        models = [name for name in models if profile in matrix.models[name].profiles]
+    sweep = matrix.sweeps[_known("sweep", filters.sweep, matrix.sweeps)] if filters.sweep else None
+    listed = tuple(name for name, model in matrix.models.items() if profile in model.profiles)
+    frameworks = _chosen(
+        "framework", filters.frameworks, matrix.frameworks, sweep.frameworks if sweep else ()
+    )
+    methods = _chosen("method", filters.methods, matrix.methods, sweep.methods if sweep else ())
+    scenarios = _chosen("scenario", filters.scenarios, matrix.scenarios, sweep.scenarios if sweep else ())
+    models = _chosen("model", filters.models, matrix.models, sweep.models if sweep else listed)
     cells: list[Cell] = []
     absent: list[Absent] = []
-    for model in models:
-        for framework in frameworks:
-            for method in methods:
-                reason = _absent(matrix, framework, method, arch)
-                if reason:
-                    absent.append(Absent(framework, model, method, reason))
-                    continue
-                for scenario in scenarios:
-                    cells.append(
-                        Cell(
-                            platform,
-                            matrix.defaults.stack,
-                            framework,
-                            model,
-                            facts.weights,
-                            method,
-                            scenario,
-                            _batch(matrix, platform, scenario),
-                            matrix.platforms[platform].isa,
-                        )
-                    )
+    for model, framework, method in itertools.product(models, frameworks, methods):
+        reason = _absent(matrix, framework, method, arch)
+        if reason:
+            absent.append(Absent(framework, model, method, reason))
+            continue
+        isas, why_not = _isas(matrix, framework, matrix.platforms[platform].isa, sweep, flags)
+        if why_not:
+            absent.append(Absent(framework, model, method, why_not))
+        cells += [
+            Cell(
+                platform,
+                matrix.defaults.stack,
+                framework,
+                model,
+                filters.weights.get(model, facts.weights),
+                method,
+                scenario,
+                batch,
+                isa,
+            )
+            for isa in isas
+            for scenario in scenarios
+            for batch in _batches(matrix, platform, scenario, sweep)
+        ]
     if not cells:
         reasons = "; ".join(f"{a.framework} x {a.method}: {a.reason}" for a in absent)
         raise UsageError(f"nothing to measure with these filters ({reasons})", remedy="see `invoke list`")
@@ -132,9 +147,36 @@ def _absent(matrix: Matrix, framework: str, method: str, arch: str) -> str | Non
     return None
 
 
-def _batch(matrix: Matrix, platform: str, scenario: str) -> int:
+def _batches(matrix: Matrix, platform: str, scenario: str, sweep: Sweep | None) -> tuple[int, ...]:
     samples = matrix.scenarios[scenario].samples_per_query
-    return samples or matrix.platforms[platform].offline_batch
+    if samples:
+        return (samples,)
+    return (sweep and sweep.batches) or (matrix.platforms[platform].offline_batch,)
+
+
+def _isas(
+    matrix: Matrix, framework: str, device: str, sweep: Sweep | None, flags: Collection[str]
+) -> tuple[list[str], str]:
+    """The caps under which a framework is measured, and why others of those wanted are not.
+
+    Without a sweep it is the level of the platform's `device`, and no cap where this CPU has no more.
+    """
+    levels = list(matrix.isas)
+    have = [name for name, isa in matrix.isas.items() if set(isa.flags) <= set(flags)]
+    if sweep and sweep.isas:
+        wanted = list(sweep.isas)
+    elif device != NATIVE and any(levels.index(name) > levels.index(device) for name in have):
+        wanted = [device]
+    else:
+        return [NATIVE], ""
+    uncapped = matrix.frameworks[framework].uncapped
+    if uncapped:
+        return [], f"cannot be capped to an instruction set: {uncapped}"
+    lacking = [name for name in wanted if name not in (NATIVE, *have)]
+    why = (
+        f"this CPU does not have {', '.join(matrix.isas[name].title for name in lacking)}" if lacking else ""
+    )
+    return [name for name in wanted if name not in lacking], why
 
 
 def _known(kind: str, name: str, known: Iterable[str]) -> str:
@@ -144,11 +186,11 @@ def _known(kind: str, name: str, known: Iterable[str]) -> str:
     return name
 
 
-def _chosen(kind: str, wanted: Sequence[str], known: Iterable[str]) -> list[str]:
-    """Return the wanted names in the matrix's order; matching ignores case."""
+def _chosen(kind: str, wanted: Sequence[str], known: Iterable[str], usual: Collection[str] = ()) -> list[str]:
+    """Return the wanted names (else the usual, else all) in the matrix's order; matching ignores case."""
     names = list(known)
     folded = {name.lower(): name for name in names}
     for name in wanted:
         _known(kind, folded.get(name.lower(), name), names)
-    chosen = {folded[name.lower()] for name in wanted}
-    return [name for name in names if not chosen or name in chosen]
+    chosen = {folded[name.lower()] for name in wanted} or set(usual or names)
+    return [name for name in names if name in chosen]

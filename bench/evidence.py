@@ -1,16 +1,19 @@
 """Kernel evidence: which code path ran, and a warning where a method did not run as its name says.
 
-Each backend counts what its framework reports (see bench/frameworks); this module turns the counts
+Each backend lists the layers that its framework reports (see bench/frameworks); this module turns them
 into one line, the facts behind it and the warnings. Nothing here is called inside a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-#: Precisions in which a method's convolutions are expected to compute, by the method's name.
+from bench.isa import Seen
+
+#: Precisions in which a method's layers are expected to compute, by the method's name.
 EXPECTED: Mapping[str, frozenset[str]] = {
     "FP32": frozenset({"f32"}),
     "FP16": frozenset({"f16"}),
@@ -19,6 +22,24 @@ EXPECTED: Mapping[str, frozenset[str]] = {
     "INT8-OM": frozenset({"i8", "u8"}),
     "INT16x8": frozenset({"i16"}),
 }
+
+#: Methods that quantize activations ahead of time, so that layers between the convolutions (additions,
+#: pooling, concatenation) should stay in integers too. Dynamic methods leave those in float by design.
+_STATIC = frozenset({"INT8-SQ", "INT8-OM", "INT16x8"})
+_FLOATS = frozenset({"f32", "f16", "bf16"})
+
+CONVOLUTION, DENSE, OTHER = "convolutions", "dense layers", "other layers"
+
+
+class Layer(NamedTuple):
+    """One layer that computed: its kind, the framework's name for the operator, its precision.
+
+    What only converts or moves values (quantize, reorder, reshape) is no layer.
+    """
+
+    kind: str
+    operator: str
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -39,21 +60,50 @@ class Evidence:
 
 
 def judge(
-    method: str, convolutions: Mapping[str, int], *, detail: str = "", facts: Mapping[str, Any] = {}
+    method: str, layers: Iterable[Layer], seen: Seen, *, detail: str = "", facts: Mapping[str, Any] = {}
 ) -> Evidence:
-    """Judge the convolutions of a model by the precision they computed in ("f32", "i8", ...).
+    """Judge the layers of a model by the precision they computed in ("f32", "i8", ...), and the cap.
 
-    The summary reads "52 of 52 convolutions in u8; `detail`". A precision the method does not name
-    is a warning; so is a model in which no convolution was found, which proves nothing.
+    The summary reads "52 of 52 convolutions in u8, 1 of 1 dense layers in u8; up to avx512_core_vnni;
+    `detail`". Warned of: a convolution or dense layer in a precision the method does not name; a float
+    layer between those of a statically quantized model; a model without convolutions, which proves
+    nothing; a kernel above the cap.
     """
-    total = sum(convolutions.values())
-    ordered = sorted(convolutions.items(), key=lambda item: (-item[1], item[0]))
-    counted = ", ".join(f"{n} of {total} convolutions in {precision}" for precision, n in ordered)
-    summary = "; ".join(part for part in (counted or "no convolution seen", detail) if part)
-    warnings = []
-    if not total:
-        warnings.append("the framework shows no convolution: the precision is not proven")
-    for precision, count in ordered:
-        if precision not in EXPECTED[method]:
-            warnings.append(f"method says {method} but {count} of {total} convolutions ran in {precision}")
-    return Evidence(summary, {"convolutions": dict(ordered), **facts}, tuple(warnings))
+    kinds: dict[str, Counter[str]] = {kind: Counter() for kind in (CONVOLUTION, DENSE, OTHER)}
+    left: Counter[str] = Counter()
+    for layer in layers:
+        kinds[layer.kind][layer.precision] += 1
+        if layer.kind == OTHER and layer.precision in _FLOATS:
+            left[f"{layer.operator} {layer.precision}"] += 1
+    told = [
+        f"{count} of {sum(kinds[kind].values())} {kind} in {precision}"
+        for kind in (CONVOLUTION, DENSE)
+        for precision, count in kinds[kind].most_common()
+    ]
+    reached = seen.document()["highest"]
+    parts = (", ".join(told) or "no layer seen", f"up to {reached}" if reached else "", detail)
+    found = {kind.replace(" ", "_"): dict(counts.most_common()) for kind, counts in kinds.items()}
+    return Evidence(
+        "; ".join(part for part in parts if part),
+        {**found, **facts, "isa": seen.document()},
+        (*_otherwise(method, kinds), *_left_in_float(method, kinds[OTHER], left), *seen.warnings()),
+    )
+
+
+def _otherwise(method: str, kinds: Mapping[str, Counter[str]]) -> Iterable[str]:
+    if not kinds[CONVOLUTION]:
+        yield "the framework shows no convolution: the precision is not proven"
+    for kind in (CONVOLUTION, DENSE):
+        total = sum(kinds[kind].values())
+        for precision, count in kinds[kind].most_common():
+            if precision not in EXPECTED[method]:
+                yield f"method says {method} but {count} of {total} {kind} ran in {precision}"
+
+
+def _left_in_float(method: str, others: Counter[str], left: Counter[str]) -> Iterable[str]:
+    if method in _STATIC and left:
+        names = ", ".join(f"{count} {name}" for name, count in left.most_common())
+        yield (
+            f"method says {method} but {sum(left.values())} of {sum(others.values())} layers between the "
+            f"convolutions and dense layers ran in float ({names})"
+        )

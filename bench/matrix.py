@@ -7,12 +7,14 @@ table, the key and the value, and suggests the nearest name for a typo.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from bench.errors import MatrixError, unknown
+from bench.errors import MatrixError
+from bench.isa import NATIVE
+from bench.sources import Published
 from bench.tables import Place, read, rule, schema
 
 
@@ -46,8 +48,9 @@ class LoadGen:
 class Platform:
     """A device the results speak of (paper, Table IV).
 
-    `threads` 0 means every core the process may use; `memory` is what the device has; `isa`
-    caps oneDNN (ONEDNN_MAX_CPU_ISA); `qemu_cpu` is the CPU model for emulated smoke runs.
+    `threads` 0 means every core the process may use; `memory` is what the device has; `isa` is the
+    highest instruction set it has (one of `isas`), to which a better CPU is capped; `qemu_cpu` is
+    the CPU model for emulated smoke runs.
     """
 
     description: str
@@ -56,7 +59,7 @@ class Platform:
     threads: Annotated[int, rule(minimum=0)]
     cpu: str = ""
     memory: Annotated[str, rule(pattern="^$|^[1-9][0-9]*(MiB|GiB)$")] = ""
-    isa: str = "native"
+    isa: str = NATIVE
     qemu_cpu: str = ""
 
     @property
@@ -80,22 +83,45 @@ class Image:
 
 @dataclass(frozen=True)
 class Framework:
-    """An inference framework, the image it lives in and the package whose version is reported."""
+    """An inference framework, the image it lives in and the package whose version is reported.
+
+    `uncapped` says why no instruction-set cap can be put on it, where none can.
+    """
 
     title: str
     image: str
     package: str
+    uncapped: str = ""
+
+
+@dataclass(frozen=True)
+class Isa:
+    """An instruction-set level; the table's order is ascending.
+
+    `flags` are the CPU flags (Linux) of a CPU that has it, `environment` is, by framework, what caps
+    that framework's kernels to this level; {} for a level that is only recognised, never a cap.
+    """
+
+    title: str
+    flags: Annotated[tuple[str, ...], rule(minItems=1)]
+    environment: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network: `input` is one sample's shape (C, H, W); `profiles` are those that include it."""
+    """A network: `input` is one sample's shape (C, H, W); `profiles` are those that include it.
+
+    `imagenet` is the SHA-256 of torchvision's file (hex; the first 8 digits are what torchvision itself
+    publishes), `zoo` what each framework's own published file is (section III-B).
+    """
 
     title: str
     gmacs: Annotated[float, rule(minimum=0)]
     input: Annotated[tuple[int, ...], rule(items={"minimum": 1}, minItems=3, maxItems=3)]
     classes: Annotated[int, rule(minimum=2)]
     profiles: tuple[str, ...] = ()
+    imagenet: Annotated[str, rule(pattern="^$|^[0-9a-f]{8,64}$")] = ""
+    zoo: dict[str, Published] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,17 +169,42 @@ class Load:
 
 @dataclass(frozen=True)
 class Profile:
-    """How hard to measure: weights, data, rounds, samples and LoadGen's settings by scenario."""
+    """How hard to measure: weights, data, rounds, samples and LoadGen's settings by scenario.
+
+    `accuracy_samples` 0 means the whole test split. `accuracy_limit` is how many seconds one accuracy
+    run may take (fewer samples are answered where it would take longer), `cell_limit` how many one
+    round of a cell may be predicted to take (it is left out, and said so, above that); 0: no limit.
+    """
 
     description: str
-    weights: Annotated[str, rule(enum=["probe"])]
+    weights: Annotated[str, rule(enum=["probe", "imagenet", "zoo"])]
     dataset: Annotated[str, rule(enum=["fashion-mnist"])]
     performance: bool
     rounds: Annotated[int, rule(minimum=1)]
     performance_samples: Annotated[int, rule(minimum=1)]
-    accuracy_samples: Annotated[int, rule(minimum=1)]
+    accuracy_samples: Annotated[int, rule(minimum=0)]
+    accuracy_limit: Annotated[float, rule(minimum=0)]
+    cell_limit: Annotated[float, rule(minimum=0)]
     accuracy_scenarios: tuple[str, ...]
     scenarios: dict[str, Load]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One dimension of a cell taken through its values, the others held fixed (Figures 6 and 7).
+
+    `batches` are those of Offline (empty: the platform's), `isas` the caps ("native" for none; empty:
+    the platform's). `accuracy` says whether each of its cells measures accuracy.
+    """
+
+    title: str
+    models: Annotated[tuple[str, ...], rule(minItems=1)]
+    frameworks: Annotated[tuple[str, ...], rule(minItems=1)]
+    methods: Annotated[tuple[str, ...], rule(minItems=1)]
+    scenarios: Annotated[tuple[str, ...], rule(minItems=1)]
+    accuracy: bool
+    batches: Annotated[tuple[int, ...], rule(items={"minimum": 1})] = ()
+    isas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,10 +218,12 @@ class Matrix:
     platforms: dict[str, Platform]
     images: dict[str, Image]
     frameworks: dict[str, Framework]
+    isas: dict[str, Isa]
     models: dict[str, Model]
     methods: dict[str, Method]
     scenarios: dict[str, Scenario]
     profiles: dict[str, Profile]
+    sweeps: dict[str, Sweep]
     impossible: tuple[Impossible, ...] = ()
 
     def reason_impossible(self, framework: str, method: str) -> str | None:
@@ -199,63 +252,11 @@ def load(path: Path) -> Matrix:
 
 def parse(data: Mapping[str, Any], file: str = "matrix.toml") -> Matrix:
     """Validate an already parsed matrix; `file` is only used in messages."""
+    from bench import consistency  # late: it needs the classes above
+
     matrix = read(Matrix, data, Place(file))
-    _check_references(matrix, file)
+    consistency.check(matrix, file)
     return matrix
-
-
-# ---------------------------------------------------------------------------- references
-
-
-def _references(matrix: Matrix) -> Iterator[tuple[str, str, str, str, Mapping[str, Any]]]:
-    """Yield (table, key, kind, name, known names) for every name that must exist elsewhere."""
-    yield "defaults", "platform", "platform", matrix.defaults.platform, matrix.platforms
-    yield "defaults", "profile", "profile", matrix.defaults.profile, matrix.profiles
-    for name, framework in matrix.frameworks.items():
-        yield f"frameworks.{name}", "image", "image", framework.image, matrix.images
-    for name, model in matrix.models.items():
-        for profile in model.profiles:
-            yield f"models.{name}", "profiles", "profile", profile, matrix.profiles
-    for name, method in matrix.methods.items():
-        for used in method.frameworks:
-            yield f"methods.{name}", "frameworks", "framework", used, matrix.frameworks
-    for name, profile_ in matrix.profiles.items():
-        for scenario in (*profile_.accuracy_scenarios, *profile_.scenarios):
-            yield f"profiles.{name}", "scenarios", "scenario", scenario, matrix.scenarios
-    for i, row in enumerate(matrix.impossible):
-        yield f"impossible[{i}]", "method", "method", row.method, matrix.methods
-        if row.framework != "*":
-            yield f"impossible[{i}]", "framework", "framework", row.framework, matrix.frameworks
-
-
-def _check_references(matrix: Matrix, file: str) -> None:
-    for table, key, kind, name, known in _references(matrix):
-        if name not in known:
-            Place(file, table, key).fail(unknown(kind, name, known))
-    for name, profile in matrix.profiles.items():
-        for scenario in matrix.scenarios:
-            if scenario not in profile.scenarios:
-                Place(file, f"profiles.{name}.scenarios", scenario).fail("missing table")
-    _check_reasons(matrix, file)
-
-
-def _check_reasons(matrix: Matrix, file: str) -> None:
-    """Every framework x method is either offered or has one reason why it cannot exist."""
-    seen: set[tuple[str, str]] = set()
-    for i, row in enumerate(matrix.impossible):
-        place = Place(file, f"impossible[{i}]")
-        if (row.framework, row.method) in seen:
-            place.fail(f"duplicate of {row.framework} x {row.method}")
-        if row.framework in matrix.methods[row.method].frameworks:
-            place.fail(f"methods.{row.method}.frameworks offers it")
-        seen.add((row.framework, row.method))
-    for framework in matrix.frameworks:
-        for method, facts in matrix.methods.items():
-            if framework not in facts.frameworks and not {(framework, method), ("*", method)} & seen:
-                Place(file, f"methods.{method}", "frameworks").fail(
-                    f"{framework} is not listed and no [[impossible]] row says why",
-                    f'add [[impossible]] framework = "{framework}" method = "{method}"',
-                )
 
 
 def json_schema() -> dict[str, Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Emit = Callable[[Mapping[str, Any]], None]
 
 SCHEMA = 1
+_FEWEST = 32  # fewer answers say nothing about accuracy
 
 
 def read_spec(path: Path) -> dict[str, Any]:
@@ -103,7 +104,9 @@ class _Launch:
         for fact in ("framework", "model", "method", "isa"):
             if len({cell[fact] for cell in spec["cells"]}) > 1:
                 raise UsageError(f"the cells of one launch differ in {fact}")
-        self.options = frameworks.Options(first["method"], spec["threads"], first["isa"])
+        self.options = frameworks.Options(
+            first["method"], spec["threads"], first["isa"], spec["isa_environment"]
+        )
         module = frameworks.module(first["framework"], self.options)
         started = time.perf_counter()
         self.backend: Backend = module.load(self.artifact, self.options)
@@ -134,7 +137,7 @@ class _Launch:
             "key": cell["key"],
             "cell": {name: cell[name] for name in names},
             "profile": spec["profile"],
-            "dataset": cell["dataset"],
+            "dataset": spec["dataset"],
             "performance": spec["performance"] and not spec["emulated"],
             "rounds_planned": spec["rounds"],
             "asked": cell["settings"],
@@ -161,19 +164,16 @@ class _Subject:
         self.runner: Runner = work.backend.compile(cell["batch"], cell["scenario"])
         self.load_seconds = work.load_seconds + time.perf_counter() - started
         self.capacity = self._capacity()
+        self.sample_seconds = 0.0  # known once the cell is calibrated
         self.library = Library(work.images, work.backend.layout, cell["batch"], self.capacity, self._bind)
 
     def _capacity(self) -> int:
-        """Samples loaded at once: the profile's, rounded up to whole batches."""
-        batch, asked = self.cell["batch"], self.settings["performance_samples"]
-        capacity = math.ceil(asked / batch) * batch
-        if capacity > len(self.work.images):
-            raise MeasureError(
-                f"performance_samples = {asked} at batch {batch} needs {capacity} images, "
-                f"the data has {len(self.work.images)}",
-                remedy="lower performance_samples in matrix.toml, or use more data",
-            )
-        return int(capacity)
+        """Samples loaded at once: the profile's, up to whole batches, or down where the data ends."""
+        batch, asked = int(self.cell["batch"]), int(self.settings["performance_samples"])
+        there = len(self.work.images)
+        if there < batch:
+            raise MeasureError(f"batch {batch} needs as many images, the data has {there}")
+        return min(math.ceil(asked / batch), there // batch) * batch
 
     def _bind(self) -> None:
         self.runner.bind(self.library.store, self.library.starts())
@@ -190,6 +190,7 @@ class _Subject:
         self.library.load(range(self.capacity))
         before = environment.state()
         calibration = calibrate(self.runner, cell["scenario"], self.capacity, self.work.backend.warm_calls)
+        self.sample_seconds = calibration.seconds_per_call / cell["batch"]
         wanted = loadgen.settings(cell["scenario"], self.settings, cell["batch"], calibration)
         test = self._test(
             accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=len(self.work.images)
@@ -215,17 +216,29 @@ class _Subject:
     def judged(self) -> dict[str, Any]:
         """The result's agreement, accuracy and evidence."""
         reference = _reference(Path(self.work.spec["reference"]))
-        found: dict[str, Any] = {"agreement": accuracy.agreement(self._logits(len(reference)), reference)}
-        found["accuracy"], found["accuracy_reason"] = None, "the profile asks for none in this scenario"
-        if self.settings["accuracy_samples"]:
-            found["accuracy"], found["accuracy_reason"] = (
-                self._accuracy(self.settings["accuracy_samples"]),
-                None,
-            )
-        evidence = self.runner.evidence()
-        warning = frameworks.isa_warning(self.cell["framework"], self.cell["isa"])
-        found["evidence"] = (evidence.plus(warning) if warning else evidence).document()
+        compared = self._affordable(len(reference), self.settings["accuracy_limit"] / 2)
+        found: dict[str, Any] = {
+            "agreement": accuracy.agreement(self._logits(compared), reference[:compared]),
+            "accuracy": None,
+            "accuracy_reason": self.settings["accuracy_reason"],
+        }
+        if asked := self.settings["accuracy_samples"]:
+            samples = self._affordable(asked, self.settings["accuracy_limit"])
+            if samples >= min(asked, _FEWEST):
+                found["accuracy"] = self._accuracy(samples)
+            else:
+                found["accuracy_reason"] = (
+                    f"{self.sample_seconds:.3g} s a sample: not even {_FEWEST} fit into the profile's "
+                    f"accuracy_limit of {self.settings['accuracy_limit']:g} s"
+                )
+        found["evidence"] = self.runner.evidence().document()
         return found
+
+    def _affordable(self, samples: int, limit: float) -> int:
+        """`samples`, halved until they take at most `limit` seconds (0: no limit); at least one."""
+        while limit and samples > 1 and samples * self.sample_seconds > limit:
+            samples //= 2
+        return samples
 
     def _accuracy(self, samples: int) -> dict[str, Any]:
         labels = open_labels(Path(self.work.spec["data"]))

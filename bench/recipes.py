@@ -9,10 +9,11 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench.datasets import source
 from bench.errors import ArtifactError, unknown
 from bench.quantization import METHODS, PER_ARCH, Parameter, parameters
 
@@ -22,9 +23,20 @@ _CHUNK = 1 << 20
 
 #: What an artifact is made by, besides the artifacts it is made from: files of this package.
 _SOURCES: Mapping[str, tuple[str, ...]] = {
-    "dataset": ("datasets",),
-    "canonical": ("models",),
-    "reference": ("models",),
+    "dataset": ("datasets/embedded.py", "datasets/arrays.py", "datasets/fashion_mnist.npz"),
+    "photographs": ("datasets/photographs.py", "datasets/arrays.py"),
+    "probe": (
+        "models/__init__.py",
+        "models/definition.py",
+        "models/weights.py",
+        "datasets/embedded.py",
+        "datasets/arrays.py",
+        "datasets/fashion_mnist.npz",
+    ),
+    "state": ("models/definition.py", "models/state.py"),
+    "reference": ("models/definition.py",),
+    "keras": ("quantization/zoo_keras.py",),
+    "onnx": ("quantization/zoo_onnx.py",),
     "pytorch": ("quantization/pytorch.py",),
     "tflite": ("quantization/tflite.py", "quantization/tflite_graph.py"),
     "onnxruntime": ("quantization/onnxruntime.py",),
@@ -37,8 +49,9 @@ class Recipe:
     """How one artifact is made; equal recipes give one key, on every machine.
 
     `framework` is one of the four, or "dataset" (the arrays in data/), "canonical" (the FP32 weights) or
-    "reference" (FP32 logits of torch). `inputs` are the keys of the recipes it is made from, `lock` the
-    SHA-256 of the prepare environment's lock file, `source` that of the code that makes it.
+    "reference" (FP32 logits of the model before any conversion). `weights` names the weights, which for
+    torchvision's model in a zoo are "imagenet" too. `inputs` are the keys of the recipes it is made from,
+    `lock` the SHA-256 of the prepare environment's lock file, `source` that of the code that makes it.
     """
 
     framework: str
@@ -68,14 +81,10 @@ class Recipe:
 
 
 @functools.cache
-def source_hash(framework: str) -> str:
-    """SHA-256 over the committed files that make this framework's artifacts (code and embedded data)."""
-    files: list[Path] = []
-    for name in _SOURCES[framework]:
-        path = _PACKAGE / name
-        found = path.rglob("*") if path.is_dir() else [path]
-        files += [p for p in found if p.suffix in {".py", ".npz"} and not p.name.startswith("make_")]
-    return digest_lines((sha256_file(p), p.relative_to(_PACKAGE).as_posix()) for p in files)
+def source_hash(*makers: str) -> str:
+    """SHA-256 over the committed files (code and embedded data) of these keys of _SOURCES."""
+    names = {name for maker in makers for name in _SOURCES[maker]}
+    return digest_lines((sha256_file(_PACKAGE / name), name) for name in names)
 
 
 def recipes(spec: Mapping[str, Any]) -> list[Recipe]:
@@ -85,53 +94,128 @@ def recipes(spec: Mapping[str, Any]) -> list[Recipe]:
     """
     if spec.get("schema") != SCHEMA:
         raise ArtifactError(f"prepare spec has schema {spec.get('schema')!r}, expected {SCHEMA}")
-    data = dataset_recipe(spec["dataset"])
-    found = [data]
+    for wanted in spec["wanted"]:
+        name = f"{wanted['framework']} {wanted['method']}"
+        if (wanted["framework"], wanted["method"]) not in METHODS:
+            known = unknown("framework and method", name, map(" ".join, METHODS))
+            raise ArtifactError(known, where="prepare spec")
+    data = dataset_recipe(spec)
+    found = {data.key: data}
     for model in spec["models"]:
-        state = _recipe(spec, "canonical", "FP32", model, inputs=(data.key,), params=_weights(spec, model))
-        reference = _recipe(
-            spec, "reference", "FP32", model, inputs=(data.key, state.key), params={"images": 32}
-        )
-        found += [state, reference]
         for wanted in spec["wanted"]:
-            found += _wanted(spec, wanted, model, (data.key, state.key))
-    return found
+            begin = starting_point(spec, wanted["framework"], model)
+            for recipe in (*begin.recipes, *_wanted(spec, wanted, model, begin)):
+                found[recipe.key] = recipe
+    return list(found.values())
 
 
-def dataset_recipe(dataset: str) -> Recipe:
-    """Recipe of the preprocessed arrays: numpy only, so the same on every architecture and lock."""
+def dataset_recipe(spec: Mapping[str, Any], samples: int | None = None) -> Recipe:
+    """Recipe of the arrays of a prepare spec's dataset; of another number of test images if given.
+
+    The embedded ones need NumPy only, so they are the same on every architecture and lock. Photographs
+    are decoded by the lock's Pillow, and known by their fingerprint.
+    """
+    data = spec.get("data")
+    if not data:
+        return Recipe(
+            framework="dataset", method="FP32", model="any", weights="any", dataset=spec["dataset"],
+            arch="any", seed=0, lock="", source=source_hash("dataset"),
+        )  # fmt: skip
+    count = data["samples"] if samples is None else samples
+    parameters = {"fingerprint": data["fingerprint"], "samples": count}
     return Recipe(
-        framework="dataset", method="FP32", model="any", weights="any", dataset=dataset, arch="any",
-        seed=0, lock="", source=source_hash("dataset"),
+        framework="dataset", method="FP32", model="any", weights="any", dataset=source.label_of(spec),
+        arch="any", seed=0, lock=spec["lock"], source=source_hash("photographs"), parameters=parameters,
     )  # fmt: skip
 
 
-def _recipe(
-    spec: Mapping[str, Any],
-    framework: str,
-    method: str,
-    model: str,
-    *,
-    inputs: tuple[str, ...],
-    params: Mapping[str, Parameter],
-    arch: str = "any",
-) -> Recipe:
+def dataset_source(recipe: Recipe) -> str:
+    """What the source of a dataset's recipe must be, for arrays that this version of the kit would make."""
+    return source_hash("photographs" if "fingerprint" in recipe.parameters else "dataset")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What one framework's artifacts of one model start from.
+
+    `state` is the canonical model's recipe, None where the framework has a published model of its own;
+    `published` then holds the parameters "kind" and "file" that every artifact made from it carries.
+    `reference` is the recipe of the FP32 logits that those artifacts are compared with.
+    """
+
+    weights: str
+    state: Recipe | None
+    reference: Recipe
+    published: Mapping[str, Parameter]
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        return (self.state, self.reference) if self.state else (self.reference,)
+
+
+def starting_point(spec: Mapping[str, Any], framework: str, model: str) -> Start:
+    """Return what a framework's artifacts of a model start from, under a prepare spec's weights.
+
+    Raises ArtifactError for an unknown source, or one that names no file for the model.
+    """
+    weights = spec["weights"].partition("-")[0]
+    if weights == "probe":  # fitted on the embedded images, whatever is measured
+        state = _recipe(spec, "canonical", "FP32", model, "probe")
+        return _from_state(spec, replace(state, weights="probe", dataset="fashion-mnist"))
+    if weights not in ("imagenet", "file", "zoo"):
+        raise ArtifactError(unknown("weights source", weights, ("probe", "imagenet", "file", "zoo")))
+    try:
+        file = spec["zoo_files"][model][framework] if weights == "zoo" else spec["weights_files"][model]
+        pin, kind = file["sha256"], file["kind"]
+    except KeyError:
+        problem = f"no {weights} weights of {model} for {framework}"
+        raise ArtifactError(problem, where="prepare spec") from None
+    if kind != "torch":
+        return _from_published(spec, model, {"kind": kind, "file": pin})
+    label = f"file-{pin[:8]}" if weights == "file" else "imagenet"
+    state = _recipe(spec, "canonical", "FP32", model, "state")
+    return _from_state(spec, replace(state, weights=label, dataset="any", seed=0, parameters={"file": pin}))
+
+
+def _from_state(spec: Mapping[str, Any], state: Recipe) -> Start:
+    reference = replace(
+        _recipe(spec, "reference", "FP32", state.model, "reference"),
+        weights=state.weights,
+        inputs=(_images(spec), state.key),
+        parameters={"images": source.REFERENCE_IMAGES},
+    )
+    return Start(state.weights, state, reference, {})
+
+
+def _from_published(spec: Mapping[str, Any], model: str, published: Mapping[str, Parameter]) -> Start:
+    kind = str(published["kind"])
+    reference = replace(
+        _recipe(spec, "reference", f"FP32-{kind}", model, kind),
+        weights="zoo",
+        inputs=(_images(spec),),
+        parameters={"images": source.REFERENCE_IMAGES, **published},
+    )
+    return Start("zoo", None, reference, published)
+
+
+def _images(spec: Mapping[str, Any]) -> str:
+    """Key of the arrays that artifacts are made with: the calibration images and the first test images.
+
+    So it does not matter how many test images a profile asks for.
+    """
+    return dataset_recipe(spec, samples=0).key
+
+
+def _recipe(spec: Mapping[str, Any], framework: str, method: str, model: str, *makers: str) -> Recipe:
+    """Return a recipe with all that follows from the spec alone; `makers` as in `source_hash`."""
     return Recipe(
-        framework=framework, method=method, model=model, weights=spec["weights"], dataset=spec["dataset"],
-        arch=arch, seed=spec["seed"], lock=spec["lock"], source=source_hash(framework),
-        inputs=inputs, parameters=params,
+        framework=framework, method=method, model=model, weights="any", dataset=source.label_of(spec),
+        arch="any", seed=spec["seed"], lock=spec["lock"], source=source_hash(*makers),
     )  # fmt: skip
 
 
-def _wanted(
-    spec: Mapping[str, Any], wanted: Mapping[str, Any], model: str, inputs: tuple[str, ...]
-) -> list[Recipe]:
+def _wanted(spec: Mapping[str, Any], wanted: Mapping[str, Any], model: str, begin: Start) -> list[Recipe]:
     framework, method = wanted["framework"], wanted["method"]
-    if (framework, method) not in METHODS:
-        known = (f"{f} {m}" for f, m in METHODS)
-        raise ArtifactError(
-            unknown("framework and method", f"{framework} {method}", known), where="prepare spec"
-        )
     overrides: Mapping[str, Parameter] = wanted.get("parameters", {})
     made = []
     for arch in spec["arches"] if (framework, method) in PER_ARCH else ("any",):
@@ -139,24 +223,17 @@ def _wanted(
         for name in overrides:
             if name not in params:
                 raise ArtifactError(unknown("parameter", name, params), where=f"{framework} {method}")
+        makers = (framework, str(begin.published["kind"])) if begin.published else (framework,)
         made.append(
-            _recipe(spec, framework, method, model, inputs=inputs, params={**params, **overrides}, arch=arch)
+            replace(
+                _recipe(spec, framework, method, model, *makers),
+                weights=begin.weights,
+                arch=arch,
+                inputs=(_images(spec), begin.state.key) if begin.state else (_images(spec),),
+                parameters={**params, **overrides, **begin.published},
+            )
         )
     return made
-
-
-def _weights(spec: Mapping[str, Any], model: str) -> dict[str, Parameter]:
-    """Identity of the weights: nothing for a seeded source, the content hash for a user's file."""
-    if spec["weights"] != "file":
-        return {}
-    try:
-        return {"sha256": sha256_file(Path(spec["weights_files"][model]))}
-    except KeyError:
-        raise ArtifactError(
-            f"weights = 'file' but no file is named for {model}",
-            where="prepare spec",
-            remedy=f'give "weights_files": {{"{model}": "/path/to/{model}.safetensors"}}',
-        ) from None
 
 
 def sha256_file(path: Path) -> str:

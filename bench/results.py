@@ -16,9 +16,13 @@ import fastjsonschema
 from bench import files
 from bench.errors import ResultError
 
-SCHEMA = 1
+SCHEMA = 2
 _SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
 _AGAIN = "delete the file, or run with --fresh, to measure this cell again"
+
+
+class OlderResultError(ResultError):
+    """A result that an older kit wrote: stale like one of another key, not damaged."""
 
 
 def path_of(run: Path, cell_id: str) -> Path:
@@ -27,14 +31,19 @@ def path_of(run: Path, cell_id: str) -> Path:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read and validate a result. Raises ResultError (file, what is wrong, remedy); OSError passes."""
+    """Read and validate a result. Raises ResultError (file, what is wrong, remedy); OSError passes.
+
+    A result of an older schema is an OlderResultError.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except ValueError as error:
         raise ResultError(f"damaged result: {error}", where=str(path), remedy=_AGAIN) from error
     if isinstance(document, dict) and document.get("schema") != SCHEMA:
-        raise ResultError(
-            f"result of schema {document.get('schema')!r}, expected {SCHEMA}", where=str(path), remedy=_AGAIN
+        found = document.get("schema")
+        older = isinstance(found, int) and 0 < found < SCHEMA
+        raise (OlderResultError if older else ResultError)(
+            f"result of schema {found!r}, expected {SCHEMA}", where=str(path), remedy=_AGAIN
         )
     _validate(document, path)
     return cast("dict[str, Any]", document)

@@ -9,43 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.errors import ArtifactError
+from bench.datasets.arrays import Images, open_array, open_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
 
+__all__ = ["Library", "open_images", "open_labels"]
+
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
-
-
-def open_images(data: Path) -> Array:
-    """Map test-images.npy, float32 (N, 3, H, W), normalised. Raises ArtifactError."""
-    images: Array = _open(data / "test-images.npy")
-    if images.dtype != np.float32 or images.ndim != 4:
-        raise ArtifactError(
-            f"expected float32 (N, 3, H, W), found {images.dtype} {images.shape}", where=str(data)
-        )
-    return images
 
 
 def open_labels(data: Path) -> NDArray[np.int64]:
     """Read test-labels.npy, int64 (N,). Raises ArtifactError."""
-    labels: NDArray[np.int64] = _open(data / "test-labels.npy")
+    labels: NDArray[np.int64] = open_array(data / "test-labels.npy")
     return labels
-
-
-def _open(path: Path) -> Any:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ArtifactError(
-            f"cannot read the array: {error}", where=str(path), remedy="prepare again"
-        ) from error
 
 
 class Library:
@@ -57,7 +40,7 @@ class Library:
     """
 
     def __init__(
-        self, images: Array, layout: str, batch: int, capacity: int, loaded: Callable[[], None]
+        self, images: Array | Images, layout: str, batch: int, capacity: int, loaded: Callable[[], None]
     ) -> None:
         self._images = images
         self._layout = layout
@@ -72,7 +55,7 @@ class Library:
         self.gathered = 0  # windows that could not be views, since the last load
 
     def load(self, indices: Sequence[int]) -> None:
-        """LoadGen's LoadSamplesToRam: copy these images, in this order."""
+        """LoadGen's LoadSamplesToRam: copy these images, in this order, normalised; no clock is running."""
         count, extra = len(indices), self._batch - 1
         for row, index in enumerate(indices):
             self.store[row] = self._image(index)

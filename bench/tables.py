@@ -54,9 +54,13 @@ def read(cls: type[T], data: Any, place: Place) -> T:
             place.into(key).fail(f"{unknown('key', key, fields)} (value {value!r})")
         values[key] = _value(hints[key], value, place.into(key))
     for name, declared in fields.items():
-        if name not in values and declared.default is dataclasses.MISSING:
+        if name not in values and _required(declared):
             place.into(name).fail("missing key", f"add `{name} = ...`")
     return cls(**values)
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _split(hint: Any) -> tuple[Any, Mapping[str, Any]]:
@@ -73,19 +77,19 @@ def _value(hint: Any, value: Any, place: Place) -> Any:
         return read(cast("type[Any]", hint), value, place)
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is dict:
-        return _named_tables(inner[1], value, place)
+        return _named_values(inner[1], value, place)
     if origin is tuple:
         return _list(inner[0], value, rules, place)
     return _scalar(hint, value, rules, place)
 
 
-def _named_tables(cls: Any, value: Any, place: Place) -> dict[str, Any]:
+def _named_values(hint: Any, value: Any, place: Place) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        place.fail(f"expected a table of tables, got {value!r}")
+        place.fail(f"expected a table, got {value!r}")
     for name in value:
         if not re.search(NAME, name):
             place.into(name).fail("a name has letters, digits, '.', '_' and '-' only")
-    return {name: read(cls, row, place.into(name)) for name, row in value.items()}
+    return {name: _value(hint, row, place.into(name)) for name, row in value.items()}
 
 
 def _list(hint: Any, value: Any, rules: Mapping[str, Any], place: Place) -> Any:
@@ -124,7 +128,7 @@ def schema(hint: Any) -> dict[str, Any]:
     hint, rules = _split(hint)
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint, include_extras=True)
-        required = [f.name for f in dataclasses.fields(hint) if f.default is dataclasses.MISSING]
+        required = [f.name for f in dataclasses.fields(hint) if _required(f)]
         properties = {f.name: schema(hints[f.name]) for f in dataclasses.fields(hint)}
         return {
             "type": "object",

@@ -1,6 +1,7 @@
 """From a plan to launches: what one container is asked to measure in one round.
 
-A launch is one framework x model x method (one artifact) in one round, with all its scenarios.
+A launch is one framework x model x method (one artifact) under one instruction-set cap in one round,
+with all its scenarios and batches.
 Methods and frameworks are interleaved: round 2 starts when round 1 of every launch is done, so
 that a slow minute of the machine falls on both sides of a ratio.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,25 @@ from bench import results
 from bench.artifacts import Artifact
 from bench.cell import Cell, Plan, key
 from bench.errors import ResultError
-from bench.matrix import Load, Matrix, Profile
-
-LAUNCH_SECONDS = 3.0  # start of an interpreter, a framework and a container
-CELL_SECONDS = 1.5  # compiling for the scenario and the calibrating pre-run
-ASSUMED_GMACS_PER_CORE_SECOND = 15.0  # FP32 MobileNetV2 on one AVX-512 core: order of magnitude only
+from bench.isa import NATIVE
+from bench.matrix import Matrix, Profile
 
 
 @dataclass(frozen=True)
 class Group:
-    """The cells that share one artifact, hence one launch a round."""
+    """The cells that share one artifact and one instruction-set cap, hence one launch a round."""
 
     framework: str
     model: str
     method: str
+    isa: str
     cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        """For messages: "openvino INT8-OM mobilenet_v2 AVX2"."""
+        words = (self.framework, self.method, self.model, self.isa)
+        return " ".join(word for word in words if word != NATIVE)
 
 
 @dataclass(frozen=True)
@@ -55,28 +60,45 @@ class Todo:
 
 
 def groups(plan: Plan) -> list[Group]:
-    """Gather the plan's cells by artifact, in the plan's order."""
-    gathered: dict[tuple[str, str, str], list[Cell]] = {}
+    """Gather the plan's cells by artifact and cap, in the plan's order."""
+    gathered: dict[tuple[str, str, str, str], list[Cell]] = {}
     for cell in plan.cells:
-        gathered.setdefault((cell.framework, cell.model, cell.method), []).append(cell)
+        gathered.setdefault((cell.framework, cell.model, cell.method, cell.isa), []).append(cell)
     return [Group(*names, tuple(cells)) for names, cells in gathered.items()]
 
 
-def asked(matrix: Matrix, profile: Profile, scenario: str) -> dict[str, Any]:
-    """What LoadGen is asked to do in one round of a cell; durations in seconds."""
-    load: Load = profile.scenarios[scenario]
-    accuracy = profile.accuracy_samples if scenario in profile.accuracy_scenarios else 0
-    return {
-        **dataclasses.asdict(load),
-        "samples_per_query": matrix.scenarios[scenario].samples_per_query,
-        "performance_samples": profile.performance_samples,
-        "accuracy_samples": accuracy,
-    }
+@dataclass(frozen=True)
+class Asking:
+    """What a run asks of LoadGen: the profile, and what the weights and the data allow.
+
+    `test_images` is how many the dataset has; `no_accuracy` says why none can be measured ("": it can).
+    """
+
+    matrix: Matrix
+    profile: Profile
+    test_images: int
+    no_accuracy: str = ""
+
+    def of(self, scenario: str) -> dict[str, Any]:
+        """What LoadGen is asked to do in one round of a cell; durations and limits in seconds."""
+        profile = self.profile
+        reason = self.no_accuracy
+        if not reason and scenario not in profile.accuracy_scenarios:
+            reason = "the profile asks for none in this scenario"
+        return {
+            **dataclasses.asdict(profile.scenarios[scenario]),
+            "samples_per_query": self.matrix.scenarios[scenario].samples_per_query,
+            "performance_samples": min(profile.performance_samples, self.test_images),
+            "accuracy_samples": 0
+            if reason
+            else min(profile.accuracy_samples or self.test_images, self.test_images),
+            "accuracy_reason": reason or None,
+            "accuracy_limit": profile.accuracy_limit,
+        }
 
 
 def todo(
-    matrix: Matrix,
-    profile_name: str,
+    asking: Asking,
     artifacts: dict[Group, Artifact],
     used: dict[str, dict[str, Any]],
     cells_dir: Path,
@@ -86,12 +108,11 @@ def todo(
     A result of another key is stale, an unreadable one damaged: neither is launched before the
     runner has dealt with it (stale results are set aside, damaged ones fail their cell).
     """
-    profile = matrix.profiles[profile_name]
     work = Todo([], 0, [], {})
     specs: dict[Group, list[tuple[dict[str, Any], set[int]]]] = {}
     for group, artifact in artifacts.items():
         for cell in group.cells:
-            settings = asked(matrix, profile, cell.scenario)
+            settings = asking.of(cell.scenario)
             cell_key = key(cell, settings, {"artifact": artifact.sha256, **used[group.framework]})
             try:
                 have = _rounds_on_disk(cells_dir / f"{cell.id}.json", cell_key)
@@ -100,15 +121,9 @@ def todo(
                 continue
             if have is None:
                 work.stale.append(cell.id)
-            spec = {
-                **dataclasses.asdict(cell),
-                "id": cell.id,
-                "key": cell_key,
-                "dataset": profile.dataset,
-                "settings": settings,
-            }
+            spec = {**dataclasses.asdict(cell), "id": cell.id, "key": cell_key, "settings": settings}
             specs.setdefault(group, []).append((spec, have or set()))
-    for number in range(1, profile.rounds + 1):
+    for number in range(1, asking.profile.rounds + 1):
         for group, rows in specs.items():
             missing = tuple(spec for spec, have in rows if number not in have)
             work.done += len(rows) - len(missing)
@@ -118,10 +133,13 @@ def todo(
 
 
 def _rounds_on_disk(path: Path, cell_key: str) -> set[int] | None:
-    """The rounds already measured under this key; None where the result is of another key."""
+    """The rounds already measured under this key; None where the result is of another key or an older kit."""
     if not path.exists():
         return set()
-    result = results.load(path)
+    try:
+        result = results.load(path)
+    except results.OlderResultError:
+        return None
     if result["key"] != cell_key:
         return None
     return {row["round"] for row in result["rounds"]}
@@ -136,25 +154,3 @@ def set_aside(run_dir: Path, ids: Iterable[str]) -> None:
             target.mkdir(exist_ok=True)
             stamp = int(source.stat().st_mtime)
             os.replace(source, target / f"{cell_id}.{stamp}.json")
-
-
-def predict_cell(matrix: Matrix, profile: Profile, cell: Cell, threads: int) -> float:
-    """Predicted seconds of one cell over all rounds, from the model's size: a rough figure.
-
-    An order of magnitude that lets a user see "minutes" against "days" before anything ran.
-    """
-    load = profile.scenarios[cell.scenario]
-    sample = matrix.models[cell.model].gmacs / (ASSUMED_GMACS_PER_CORE_SECOND * threads)
-    query = sample * max(1, matrix.scenarios[cell.scenario].samples_per_query)
-    timed = max(load.min_duration, load.min_queries * query)
-    if load.max_duration:
-        timed = min(timed, load.max_duration)
-    accuracy = sample * profile.accuracy_samples if cell.scenario in profile.accuracy_scenarios else 0.0
-    return profile.rounds * (timed + CELL_SECONDS) + accuracy
-
-
-def predict(matrix: Matrix, profile: Profile, launches: Iterable[Launch], threads: int) -> Iterator[float]:
-    """Predicted seconds of each launch."""
-    for launch in launches:
-        cells = [cell for cell in launch.group.cells if any(spec["id"] == cell.id for spec in launch.cells)]
-        yield LAUNCH_SECONDS + sum(predict_cell(matrix, profile, c, threads) for c in cells) / profile.rounds

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from bench import artifacts as store
 from bench import recipes
 from bench.artifacts import Artifact
 from bench.errors import ArtifactError
+from bench.recipes import Recipe
 from images import lock
 from images.engine import Launch, Mount
 from images.launches import Group, groups
 from images.session import Session, host_arch
+from images.weights import gather
 
 TIMEOUT = 3600.0
 CONSOLE = Console()
@@ -25,14 +28,14 @@ CONSOLE = Console()
 
 @dataclass(frozen=True)
 class Prepared:
-    """The artifacts of a run: by group, the FP32 reference logits by model, the dataset.
+    """The artifacts of a run and the FP32 logits their outputs are compared with, by group; the dataset.
 
-    `failed` holds the groups whose artifact could not be made, with the reason.
+    `failed` holds the groups whose artifact (or its reference) could not be made, with the reason.
     """
 
     artifacts: dict[Group, Artifact]
     failed: dict[Group, str]
-    references: dict[str, Artifact]
+    references: dict[Group, Artifact]
     data: Artifact
     seconds: float
 
@@ -56,10 +59,12 @@ class Prepared:
 def prepare(session: Session) -> Prepared:
     """Make what the plan needs and the cache lacks; does not start a container if nothing is missing.
 
-    Raises ArtifactError if the dataset or a reference cannot be made; a single artifact that
-    cannot be made only fails its own cells.
+    Raises ArtifactError if the dataset cannot be made; a single artifact that cannot be made only
+    fails its own cells.
     """
     started = time.monotonic()
+    for note in session.dataset.notes:
+        CONSOLE.print(f"dataset: {note}", highlight=False, soft_wrap=True)
     spec = specification(session, str(session.workspace.cache))
     missing = store.plan(spec)
     reasons: dict[str, str] = {}
@@ -72,21 +77,34 @@ def prepare(session: Session) -> Prepared:
                 "then here: invoke models --import models.tar.gz",
             )
         CONSOLE.print(f"prepare: {len(missing)} artifacts to make")
-        reasons = _make(session, spec, len(missing))
+        reasons = _make(session, spec, missing)
     seconds = time.monotonic() - started if missing else 0.0
     return _collect(session, spec, reasons, seconds)
 
 
+def available(session: Session) -> dict[Group, Artifact]:
+    """The plan's artifacts that are there, by group; nothing is made."""
+    cache = session.workspace.cache
+    found = _found(cache, specification(session, str(cache)))
+    keys = {group: (group.framework, group.model, group.method) for group in groups(session.plan)}
+    return {group: found[key] for group, key in keys.items() if key in found}
+
+
 def specification(session: Session, cache: str) -> dict[str, Any]:
-    """What prepare is asked for this plan; `cache` is the cache as the reader of the spec sees it."""
+    """What prepare is asked for this plan; `cache` is the cache as the reader of the spec sees it.
+
+    Where the user's files are is only known to a launch (`_make`): a plan needs their hashes alone.
+    """
     profile = session.profile_facts
     wanted = dict.fromkeys((cell.framework, cell.method) for cell in session.plan.cells)
+    samples = profile.accuracy_samples and max(profile.accuracy_samples, profile.performance_samples)
     return {
         "schema": recipes.SCHEMA,
         "cache": cache,
         "models": list(dict.fromkeys(c.model for c in session.plan.cells)),
-        "weights": profile.weights,
-        "dataset": profile.dataset,
+        **session.weights.spec(),
+        "dataset": session.dataset.name,
+        "data": session.dataset.data("", samples),
         "arches": [session.arch],
         "wanted": [{"framework": framework, "method": method} for framework, method in wanted],
         "lock": lock.read(session.workspace.lock("prepare", "amd64")).digest,
@@ -94,71 +112,97 @@ def specification(session: Session, cache: str) -> dict[str, Any]:
     }
 
 
-def _make(session: Session, spec: dict[str, Any], total: int) -> dict[str, str]:
+def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict[str, str]:
     """Run the prepare image; return the reasons of what failed, by recipe label."""
-    reasons: dict[str, str] = {}
-    done = 0
-
-    def on_line(line: str) -> None:
-        nonlocal done
-        event = json.loads(line)
-        if event["event"] == "artifact":
-            done += 1
-            CONSOLE.print(
-                f"  {done:>3}/{total}  {event['framework']} {event['method']} {event['model']}"
-                f"  {event['seconds']:.1f} s"
-            )
-        else:
-            label = f"{event['framework']} {event['method']} {event['model']}"
-            reasons[label] = event["message"]
-            CONSOLE.print(f"  [red]failed[/]  {label}: {event['message']}", highlight=False)
-
-    cache = session.workspace.cache
+    cache, engine = session.workspace.cache, session.engine
     for name in ("artifacts", "data", "specs"):
         (cache / name).mkdir(parents=True, exist_ok=True)
+    files, weights = gather(session.weights, missing, engine, host_arch(), cache, CONSOLE)
     mounts = (
         Mount(cache / "artifacts", "/cache/artifacts", writable=True),
         Mount(cache / "data", "/cache/data", writable=True),
         Mount(cache / "specs", "/cache/specs"),
+        *weights,
     )
-    engine = session.engine
+    data = spec["data"]
+    if data and session.dataset.path:
+        mounts = (*mounts, Mount(session.dataset.path, "/dataset"))
+        data = {**data, "path": engine.path(session.dataset.path, mounts)}
     inside = Path(engine.path(cache / "artifacts", mounts)).parent
     path = cache / "specs" / "prepare.json"
-    path.write_text(json.dumps({**spec, "cache": str(inside)}))
-    argv = ["prepare", engine.path(path, mounts)]
-    result = engine.launch(
-        Launch("prepare", host_arch(), argv, mounts, cpus=session.cpus, timeout_s=TIMEOUT), on_line
+    path.write_text(json.dumps({**spec, **files, "data": data, "cache": str(inside)}))
+    request = Launch(
+        "prepare",
+        host_arch(),
+        ["prepare", engine.path(path, mounts)],
+        mounts,
+        cpus=session.cpus,
+        timeout_s=TIMEOUT,
     )
-    if result.exit_code and not reasons:
+    with _Watch(len(missing)) as watch:
+        result = engine.launch(request, watch.on_line)
+    if result.exit_code and not watch.reasons:
         raise ArtifactError(
             f"prepare failed: {result.reason}\n{result.stderr}".rstrip(),
             remedy="`invoke doctor` shows memory and disk; run the same command again to go on",
         )
-    return reasons
+    return watch.reasons
+
+
+class _Watch:
+    """Tells the user what prepare does, and keeps the reasons of what failed by recipe label."""
+
+    def __init__(self, total: int) -> None:
+        self.reasons: dict[str, str] = {}
+        self._total = total
+        self._done = 0
+        self._bar = Progress(console=CONSOLE, transient=True)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> _Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def on_line(self, line: str) -> None:
+        """Take one event of the prepare process."""
+        event = json.loads(line)
+        if event["event"] == "progress":
+            if self._task is None:
+                self._task = self._bar.add_task(f"reading the {event['what']}", total=event["total"])
+            self._bar.update(self._task, completed=event["done"])
+            return
+        label = f"{event['framework']} {event['method']} {event['model']}"
+        if event["event"] == "artifact":
+            self._done += 1
+            CONSOLE.print(f"  {self._done:>3}/{self._total}  {label}  {event['seconds']:.1f} s")
+        else:
+            self.reasons[label] = event["message"]
+            CONSOLE.print(f"  [red]failed[/]  {label}: {event['message']}", highlight=False)
+
+
+def _found(cache: Path, spec: dict[str, Any]) -> dict[tuple[str, str, str], Artifact]:
+    """The spec's artifacts that are in the cache, by framework, model and method of their recipe."""
+    looked_up = ((recipe, store.lookup(cache, recipe)) for recipe in recipes.recipes(spec))
+    return {(r.framework, r.model, r.method): artifact for r, artifact in looked_up if artifact}
 
 
 def _collect(session: Session, spec: dict[str, Any], reasons: dict[str, str], seconds: float) -> Prepared:
-    cache = session.workspace.cache
-    found, references = {}, {}
-    data = None
-    for recipe in recipes.recipes(spec):
-        artifact = store.lookup(cache, recipe)
-        if recipe.framework == "dataset":
-            data = artifact
-        elif recipe.framework == "reference" and artifact:
-            references[recipe.model] = artifact
-        if artifact:
-            found[recipe.framework, recipe.model, recipe.method] = artifact
-    if data is None or len(references) < len(spec["models"]):
-        raise ArtifactError(
-            f"the dataset or the FP32 reference could not be made: {'; '.join(reasons.values())}"
-        )
-    made, failed = {}, {}
+    found = _found(session.workspace.cache, spec)
+    data = next((artifact for (kind, *_), artifact in found.items() if kind == "dataset"), None)
+    if data is None:
+        raise ArtifactError(f"the dataset could not be made: {'; '.join(reasons.values())}")
+    made, failed, references = {}, {}, {}
     for group in groups(session.plan):
         artifact = found.get((group.framework, group.model, group.method))
-        if artifact:
-            made[group] = artifact
+        start = recipes.starting_point(spec, group.framework, group.model)
+        reference = store.lookup(session.workspace.cache, start.reference)
+        if artifact and reference:
+            made[group], references[group] = artifact, reference
         else:
-            label = f"{group.framework} {group.method} {group.model}"
-            failed[group] = f"the artifact could not be made: {reasons.get(label, 'prepare ended before it')}"
+            needed = (f"{group.framework} {group.method}", "reference FP32", "canonical FP32")
+            why = [reasons[f"{kind} {group.model}"] for kind in needed if f"{kind} {group.model}" in reasons]
+            failed[group] = f"the artifact could not be made: {(why or ['prepare ended before it'])[0]}"
     return Prepared(made, failed, references, data, seconds)

@@ -22,21 +22,24 @@ from rich.progress import (
 )
 
 from bench.errors import EngineError, FailedCellsError
-from images import doctor, launches, lock, runfile
-from images.engine import Launch as Request
+from images import doctor, launches, predict, runfile, speeds
 from images.engine import LaunchResult, Mount, identity
-from images.launches import Launch, Todo
+from images.launches import Group, Launch, Todo
 from images.prepare import Prepared, prepare
 from images.session import Session
-from images.show import minutes
+from images.show import show_prediction
+from images.speeds import Speeds
 
 CONSOLE = Console()
 SLACK = 10.0  # a launch is killed after this many times its predicted seconds, plus GRACE
 GRACE = 600.0
 
 
-def run(session: Session, *, fresh: bool) -> None:
-    """Measure what has no result yet and write the report; FailedCellsError where a cell failed."""
+def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
+    """Measure what has no result yet and write the report; FailedCellsError where a cell failed.
+
+    Cells predicted to take longer than the profile's limit are left out unless `no_limit`.
+    """
     if session.emulated:
         _check_emulation(session)
     session.build(quiet=True)
@@ -52,7 +55,7 @@ def run(session: Session, *, fresh: bool) -> None:
         )
         launches.set_aside(session.run_dir, work.stale)
         work = _todo(session, prepared)
-    _Run(session, prepared, work).go()
+    _Run(session, prepared, work).go(no_limit=no_limit)
 
 
 def _check_emulation(session: Session) -> None:
@@ -66,20 +69,11 @@ def _check_emulation(session: Session) -> None:
         )
 
 
-def _locks(session: Session) -> dict[str, str]:
-    frameworks = session.matrix.frameworks
-    return {
-        name: lock.read(session.workspace.lock(frameworks[name].image, session.arch)).digest
-        for name in dict.fromkeys(cell.framework for cell in session.plan.cells)
-    }
-
-
 def _todo(session: Session, prepared: Prepared) -> Todo:
     """What is left to measure; a change of data, lock, engine or threads makes a result stale."""
     common = {"data": prepared.data.sha256, "engine": session.engine.kind, "threads": session.threads}
-    used = {framework: {"lock": digest, **common} for framework, digest in _locks(session).items()}
-    cells = session.run_dir / "cells"
-    return launches.todo(session.matrix, session.profile, prepared.artifacts, used, cells)
+    used = {framework: {"lock": digest, **common} for framework, digest in session.locks.items()}
+    return launches.todo(session.asking, prepared.artifacts, used, session.run_dir / "cells")
 
 
 class _Run:
@@ -92,11 +86,10 @@ class _Run:
         )
         old = runfile.read(session.run_dir)
         self.file = runfile.merge(old, new) if old else new
-        self.locks = _locks(session)
         self.failed: dict[str, str] = {}
         self.spent = float(self.file["seconds"])
 
-    def go(self) -> None:
+    def go(self, *, no_limit: bool) -> None:
         """Measure every launch, write the report, and raise FailedCellsError if anything failed."""
         session = self.session
         for name in ("cells", "loadgen"):
@@ -106,28 +99,44 @@ class _Run:
                 self._fail(cell.id, 0, reason)
         for cell_id, reason in self.work.damaged.items():
             self._fail(cell_id, 0, reason)
-        seconds = list(
-            launches.predict(session.matrix, session.profile_facts, self.work.launches, session.threads)
-        )
-        self.file["predicted_seconds"] = sum(seconds)
-        runfile.write(session.run_dir, self.file)
         try:
-            if self.work.launches:
-                resumed = f"{self.work.done} cell rounds are there already, " if self.work.done else ""
-                CONSOLE.print(
-                    f"measure: {resumed}{len(self.work.launches)} launches, about {minutes(sum(seconds))}, "
-                    f"engine {session.engine.kind} ({self.file['engine']['why']})"
-                )
+            seconds = self._predicted(no_limit) if self.work.launches else []
+            if seconds:
                 self._measure(seconds)
             else:
                 CONSOLE.print("measure: every cell is measured; --fresh measures again")
+            left_out = {row["id"] for row in self.file["excluded"]}
             self.file["complete"] = not self.file["failures"] and all(
-                (session.run_dir / "cells" / f"{row['id']}.json").exists() for row in self.file["planned"]
+                row["id"] in left_out or (session.run_dir / "cells" / f"{row['id']}.json").exists()
+                for row in self.file["planned"]
             )
             runfile.write(session.run_dir, self.file)
         finally:
             session.report()
         self._summary()
+
+    def _predicted(self, no_limit: bool) -> list[float]:
+        """Calibrate, leave out what would take too long, say how long the rest will; seconds by launch."""
+        session, planned = self.session, self.work.launches
+        limit = 0.0 if no_limit else session.profile_facts.cell_limit
+
+        def too_slow(found: Speeds) -> set[Group]:
+            _, dropped = predict.within(planned, found, limit)
+            ids = {row["id"] for row in dropped}
+            return {launch.group for launch in planned if any(cell["id"] in ids for cell in launch.cells)}
+
+        artifacts = {launch.group: self.prepared.artifacts[launch.group] for launch in planned}
+        if session.profile_facts.performance:
+            found = speeds.calibrate(session, artifacts, self.prepared.data, too_slow)
+        else:  # seconds a cell: not worth a calibration
+            found = speeds.known(session, artifacts)
+        self.work.launches, self.file["excluded"] = predict.within(planned, found, limit)
+        seconds = predict.seconds(self.work.launches, found)
+        self.file["predicted_seconds"] = sum(seconds)
+        runfile.write(session.run_dir, self.file)
+        show_prediction(self.work, seconds, self.file["excluded"], found)
+        CONSOLE.print(f"engine {session.engine.kind} ({self.file['engine']['why']})")
+        return seconds
 
     def _measure(self, seconds: list[float]) -> None:
         started = time.monotonic()
@@ -146,7 +155,7 @@ class _Run:
             task = bar.add_task("", total=total)
             for number, (launch, predicted) in enumerate(zip(self.work.launches, seconds), 1):
                 group, begun = launch.group, time.monotonic()
-                words = f"{group.framework} {group.method} {group.model} round {launch.round}"
+                words = f"{group.label} round {launch.round}"
                 bar.update(task, description=words)
                 self._launch(launch, predicted)
                 self.file["seconds"] = self.spent + time.monotonic() - started
@@ -202,12 +211,14 @@ class _Run:
             "artifact": engine.path(self.prepared.artifacts[group].directory, mounts),
             "artifact_sha256": self.prepared.artifacts[group].sha256,
             "data": engine.path(self.prepared.data.directory, mounts),
-            "reference": engine.path(self.prepared.references[group.model].directory, mounts),
+            "reference": engine.path(self.prepared.references[group].directory, mounts),
+            "isa_environment": session.isa_environment(group.framework, group.isa),
+            "dataset": session.dataset.label,
             "threads": session.threads,
             "emulated": session.emulated,
             "seed": session.matrix.defaults.seed,
             "engine": identity(engine, image, session.arch),
-            "lock": self.locks[group.framework],
+            "lock": session.locks[group.framework],
             "package": session.matrix.frameworks[group.framework].package,
             "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
             "cells": cells,
@@ -216,21 +227,7 @@ class _Run:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(spec))
         return engine.launch(
-            self._request(image, ["measure", engine.path(path, mounts)], mounts, timeout), on_line
-        )
-
-    def _request(self, image: str, argv: list[str], mounts: tuple[Mount, ...], timeout: float) -> Request:
-        session = self.session
-        return Request(
-            image,
-            session.arch,
-            argv,
-            mounts,
-            env={},
-            cpus=session.cpus[: session.threads],
-            memory_bytes=session.platform_facts.memory_bytes,
-            timeout_s=timeout,
-            emulate_cpu=session.platform_facts.qemu_cpu if session.emulated else None,
+            session.request(image, ["measure", engine.path(path, mounts)], mounts, timeout), on_line
         )
 
     def _harness(self) -> None:
@@ -240,7 +237,7 @@ class _Run:
         image = self.session.matrix.frameworks[self.work.launches[0].group.framework].image
         heard: list[dict[str, Any]] = []
         result = self.session.engine.launch(
-            self._request(image, ["harness"], (), GRACE), lambda line: heard.append(json.loads(line))
+            self.session.request(image, ["harness"], (), GRACE), lambda line: heard.append(json.loads(line))
         )
         if result.exit_code == 0 and heard:
             self.file["harness"] = {**heard[-1], "image": image}
@@ -251,10 +248,13 @@ class _Run:
         CONSOLE.print(f"[red]failed[/] {cell_id}: {reason}", highlight=False)
 
     def _summary(self) -> None:
-        done = len(self.session.plan.cells) - len(self.failed)
-        report = self.session.run_dir / "report.html"
+        planned = {cell.id for cell in self.session.plan.cells}
+        left_out = planned & {row["id"] for row in self.file["excluded"]}
+        words = f", {len(left_out)} left out (--no-limit measures them)" if left_out else ""
         CONSOLE.print(
-            f"{done} of {len(self.session.plan.cells)} cells measured. Report: {report}", soft_wrap=True
+            f"{len(planned - left_out - self.failed.keys())} of {len(planned)} cells measured{words}. "
+            f"Report: {self.session.run_dir / 'report.html'}",
+            soft_wrap=True,
         )
         if self.failed:
             lines = "\n".join(f"  {name}: {reason.splitlines()[0]}" for name, reason in self.failed.items())

@@ -5,6 +5,7 @@ Flags are resolved once, here, so that every task of a line sees the same choice
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -18,11 +19,18 @@ from typing import Any
 
 from rich.console import Console
 
+from bench import environment
 from bench import matrix as matrices
 from bench.cell import Filters, Plan, plan
+from bench.datasets import source as datasets
+from bench.datasets.source import Dataset
 from bench.errors import UsageError, unknown
+from bench.isa import NATIVE
 from bench.matrix import Matrix, Platform, Profile
-from images.engine import KINDS, Engine, choose
+from images import lock
+from images.engine import KINDS, Engine, Launch, Mount, choose
+from images.launches import Asking
+from images.weights import Weights, resolve
 from images.workspace import MACHINES, Workspace
 
 CONSOLE = Console()
@@ -37,8 +45,8 @@ class Session:
     platform: str
     profile: str
     engine_kind: str
-    run_name: str
     filters: Filters
+    given: Mapping[str, str]  # --name, --weights and --dataset, "" where left out
 
     @classmethod
     def open(cls, root: Path, flags: Mapping[str, Any]) -> Session:
@@ -54,11 +62,43 @@ class Session:
         ):
             if word not in known:
                 raise UsageError(unknown(kind, word, known), where=f"--{kind}")
-        name = flags["name"] or f"{platform}-{profile}"
-        if name != Path(name).name or name.startswith("."):
+        name = flags["name"]
+        if name and (name != Path(name).name or name.startswith(".")):
             raise UsageError(f"{name!r} is not a folder name", where="--name")
-        filters = Filters(*(_words(flags[kind]) for kind in ("framework", "model", "method", "scenario")))
-        return cls(Workspace(root), matrix, platform, profile, engine, name, filters)
+        frameworks, models, methods, scenarios = (
+            _words(flags[kind]) for kind in ("framework", "model", "method", "scenario")
+        )
+        filters = Filters(frameworks, models, methods, scenarios, flags["sweep"])
+        given = {kind: flags[kind] for kind in ("name", "weights", "dataset")}
+        return cls(Workspace(root), matrix, platform, profile, engine, filters, given)
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The dataset of this run, listed but not read."""
+        return datasets.find(self.given["dataset"] or self.profile_facts.dataset)
+
+    @functools.cached_property
+    def weights(self) -> Weights:
+        """The weights of this run's models: named and hashed, not fetched."""
+        models = list(dict.fromkeys(cell.model for cell in self._planned(self.filters).cells))
+        facts = self.matrix.models
+        return resolve(
+            self.given["weights"] or self.profile_facts.weights,
+            models,
+            {name: facts[name].imagenet for name in models if facts[name].imagenet},
+            {name: facts[name].zoo for name in models if facts[name].zoo},
+            self.workspace.cache,
+        )
+
+    @functools.cached_property
+    def run_name(self) -> str:
+        """The run's folder in out/: as given, else platform, profile and what is not the profile's own."""
+        if self.given["name"]:
+            return self.given["name"]
+        parts = [self.platform, self.profile]
+        parts += [self.weights.name] if self.given["weights"] else []
+        parts += [self.dataset.label] if self.given["dataset"] else []
+        return "-".join([*parts, self.filters.sweep] if self.filters.sweep else parts)
 
     @property
     def platform_facts(self) -> Platform:
@@ -96,7 +136,56 @@ class Session:
     @functools.cached_property
     def plan(self) -> Plan:
         """The cells of this command line and what cannot be measured."""
-        return plan(self.matrix, self.platform, self.profile, self.arch, self.filters)
+        return self._planned(dataclasses.replace(self.filters, weights=self.weights.labels))
+
+    def _planned(self, filters: Filters) -> Plan:
+        flags = () if self.emulated else environment.cpu()[1]
+        return plan(self.matrix, self.platform, self.profile, self.arch, filters, flags)
+
+    @functools.cached_property
+    def locks(self) -> dict[str, str]:
+        """SHA-256 of the lock of each framework's image, by framework."""
+        frameworks = self.matrix.frameworks
+        return {
+            name: lock.read(self.workspace.lock(frameworks[name].image, self.arch)).digest
+            for name in dict.fromkeys(cell.framework for cell in self.plan.cells)
+        }
+
+    @property
+    def asking(self) -> Asking:
+        """What LoadGen is asked in this run."""
+        return Asking(self.matrix, self.profile_facts, self.dataset.test, self._no_accuracy)
+
+    @property
+    def _no_accuracy(self) -> str:
+        """Why this run measures no accuracy, "" where it does."""
+        sweep = self.filters.sweep
+        if sweep and not self.matrix.sweeps[sweep].accuracy:
+            return f"the {sweep} sweep measures none"
+        weights = {cell.weights for cell in self.plan.cells}
+        embedded = self.dataset.name == "fashion-mnist"
+        if weights != {"probe"} and embedded:
+            return (
+                f"{', '.join(sorted(weights - {'probe'}))} weights do not know the classes of fashion-mnist"
+            )
+        return ""
+
+    def isa_environment(self, framework: str, isa: str) -> dict[str, str]:
+        """The variables that cap a framework's kernels to an instruction set."""
+        return {} if isa == NATIVE else self.matrix.isas[isa].environment[framework]
+
+    def request(self, image: str, argv: Sequence[str], mounts: Sequence[Mount], timeout: float) -> Launch:
+        """A launch with this platform's cores, memory limit and, where emulated, CPU model."""
+        return Launch(
+            image,
+            self.arch,
+            argv,
+            mounts,
+            cpus=self.cpus[: self.threads],
+            memory_bytes=self.platform_facts.memory_bytes,
+            timeout_s=timeout,
+            emulate_cpu=self.platform_facts.qemu_cpu if self.emulated else None,
+        )
 
     @functools.cached_property
     def engine(self) -> Engine:

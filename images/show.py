@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -9,8 +10,12 @@ from rich.table import Table
 
 from bench import artifacts as store
 from bench.cell import Cell
-from images.launches import LAUNCH_SECONDS, predict_cell
+from images import predict
+from images.launches import Group, Todo, groups
+from images.predict import Speed
+from images.prepare import available
 from images.session import Session
+from images.speeds import Speeds, known
 
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
 
@@ -27,39 +32,77 @@ def minutes(seconds: float) -> str:
 def show_matrix(session: Session) -> None:
     """Print the cells of the plan by framework x method, the impossible ones and why."""
     console = Console()
-    scenarios = [
-        name for name in session.matrix.scenarios if any(c.scenario == name for c in session.plan.cells)
-    ]
+    speeds = _speeds(session)
+    total = 0.0
     for model in dict.fromkeys(cell.model for cell in session.plan.cells):
+        groups = [group for group in speeds if group.model == model]
+        columns = list(dict.fromkeys((c.scenario, c.batch) for group in groups for c in group.cells))
         title = f"{session.matrix.models[model].title} on {session.platform}, profile {session.profile}"
-        table = Table("framework", "method", *scenarios, title=title, title_justify="left")
-        rows: dict[tuple[str, str], dict[str, str]] = {}
-        for cell in session.plan.cells:
-            if cell.model == model:
-                rows.setdefault((cell.framework, cell.method), {})[cell.scenario] = _predicted(session, cell)
-        for (framework, method), cells in rows.items():
-            table.add_row(framework, method, *(cells.get(name, "") for name in scenarios))
+        heads = [f"{scenario} b{batch}" for scenario, batch in columns]
+        table = Table("framework", "method", "cap", *heads, title=title, title_justify="left")
+        for group in groups:
+            cells = {(c.scenario, c.batch): _rounds(session, c, speeds[group]) for c in group.cells}
+            words = [minutes(cells[column]) if column in cells else "" for column in columns]
+            mark = "" if speeds[group].measured else " (guess)"
+            table.add_row(group.framework, f"{group.method}{mark}", group.isa, *words)
+            starts = session.profile_facts.rounds * (predict.LAUNCH_SECONDS + speeds[group].load_seconds)
+            total += sum(cells.values()) + starts
         console.print(table)
         _show_absent(console, session, model)
-    seconds = predicted_seconds(session)
+    limit = session.profile_facts.cell_limit
     console.print(
-        f"{len(session.plan.cells)} cells, {session.profile_facts.rounds} rounds: about "
-        f"{minutes(seconds)} with {session.threads} threads, predicted from the model's size alone "
-        "(no measurement was made; slow methods take longer)."
+        f"{len(session.plan.cells)} cells, {session.profile_facts.rounds} rounds: about {minutes(total)} "
+        f"with {session.threads} threads. A guess is predicted from the model's size alone; the others from "
+        "a calibration on this machine."
+        + (f" A cell over {limit:g} s a round will be left out (--no-limit)." if limit else "")
     )
 
 
-def _predicted(session: Session, cell: Cell) -> str:
-    seconds = predict_cell(session.matrix, session.profile_facts, cell, session.threads)
-    return f"{minutes(seconds)}  b{cell.batch}"
+def _speeds(session: Session) -> Mapping[Group, Speed]:
+    """What is known of each group's speed, without starting anything."""
+    measured = known(session, available(session))
+    threads = session.threads
+    return {
+        group: measured.get(group) or predict.guess(session.matrix, group.model, threads)
+        for group in groups(session.plan)
+    }
 
 
-def predicted_seconds(session: Session) -> float:
-    """Predicted seconds of the whole plan, launches included."""
-    cells = session.plan.cells
-    starts = len({(c.framework, c.model, c.method) for c in cells}) * session.profile_facts.rounds
-    work = sum(predict_cell(session.matrix, session.profile_facts, c, session.threads) for c in cells)
-    return work + starts * LAUNCH_SECONDS
+def _rounds(session: Session, cell: Cell, speed: Speed) -> float:
+    """Predicted seconds of a cell over all rounds."""
+    asked = session.asking.of(cell.scenario)
+    rounds = range(1, session.profile_facts.rounds + 1)
+    return sum(predict.cell_seconds(cell.batch, asked, speed, number) for number in rounds)
+
+
+def show_prediction(work: Todo, seconds: list[float], excluded: list[dict[str, str]], speeds: Speeds) -> None:
+    """Print what a run is about to do and how long that will take, by model."""
+    console = Console()
+    for row in excluded:
+        console.print(f"left out: {row['id']}: {row['reason']}", highlight=False, soft_wrap=True)
+    if not seconds:
+        return
+    by_model: dict[str, float] = {}
+    for launch, predicted in zip(work.launches, seconds):
+        by_model[launch.group.model] = by_model.get(launch.group.model, 0.0) + predicted
+    models = ", ".join(f"{model} {minutes(total)}" for model, total in by_model.items())
+    resumed = f"{work.done} cell rounds are there already, " if work.done else ""
+    console.print(
+        f"measure: {resumed}{len(work.launches)} launches, about {minutes(sum(seconds))} ({models}), "
+        f"{_basis(speeds, work)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _basis(speeds: Speeds, work: Todo) -> str:
+    """What a prediction rests on."""
+    used = dict.fromkeys(launch.group for launch in work.launches)
+    guessed = [group.label for group in used if not speeds[group].measured]
+    if len(guessed) == len(used):
+        return "guessed from the models' sizes alone"
+    basis = f"from {len(used) - len(guessed)} calibrated artifacts"
+    return f"{basis}, guessed from the size alone: {', '.join(guessed)}" if guessed else basis
 
 
 def _show_absent(console: Console, session: Session, model: str) -> None:

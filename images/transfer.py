@@ -100,7 +100,7 @@ def _load_one(cache: Path, tar: tarfile.TarFile, key: str, entry: dict[str, Any]
     recipe = Recipe(**{**facts, "inputs": tuple(facts["inputs"])})
     if recipe.key != key:
         raise ValueError(f"the recipe of {recipe.label} is not the one its key names")
-    if recipe.framework == "dataset" and recipe != recipes.dataset_recipe(recipe.dataset):
+    if recipe.framework == "dataset" and recipe.source != recipes.dataset_source(recipe):
         raise ArtifactError(
             f"the archive's {recipe.dataset} arrays are of another version of the kit",
             remedy="export and import with the same commit",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from reports.book import BASELINE, Chapter
 from reports.performance import Block, Row
 from reports.quality import AccuracyRow, Quality
-from reports.text import joined, megabytes, percent, points, ratio, significant, speedup
+from reports.sizes import SizeRow
+from reports.text import counted, joined, megabytes, percent, points, ratio, significant, speedup
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def questions(chapter: Chapter, blocks: Sequence[Block], quality: Quality) -> tu
 def facts(chapter: Chapter, quality: Quality) -> tuple[Fact, ...]:
     """Return the questions about size and accuracy, which need no timing."""
     return (
-        Fact("Smallest", _smallest(quality.accuracy)),
+        Fact("Smallest", _smallest(quality.sizes)),
         Fact(f"Accuracy against own FP32 ({chapter.weights_label})", _losses(quality.accuracy)),
     )
 
@@ -107,7 +108,7 @@ def _gain(block: Block) -> Answer:
     return Answer(best.variant.name, speedup(best.speedup), note)
 
 
-def _smallest(rows: Sequence[AccuracyRow]) -> Answer:
+def _smallest(rows: Sequence[SizeRow]) -> Answer:
     sized = [row for row in rows if row.size is not None]
     if not sized:
         return Answer("", "not measured")
@@ -117,24 +118,25 @@ def _smallest(rows: Sequence[AccuracyRow]) -> Answer:
 
 
 def _losses(rows: Sequence[AccuracyRow]) -> Answer:
-    compared = [row for row in rows if row.change and row.variant.method != BASELINE]
+    compared = [row for row in rows if row.against]
     if not compared:
         return Answer("", "not measured")
-    lost = [row for row in compared if row.below_fp32]
+    lost = [row for row in compared if row.against and row.against.below]
     if not lost:
-        worst = min(compared, key=lambda row: row.change_value or 0.0)
+        worst = min(compared, key=lambda row: row.against.change if row.against else 0.0)
         return Answer(
-            f"No loss beyond noise in {len(compared)} methods",
+            f"No loss beyond noise in {counted(len(compared), 'variant')}",
             f"lowest: {worst.variant.name}, {_points(worst)} points of top-1",
         )
     return Answer(
-        f"{len(lost)} of {len(compared)} methods lose more than noise",
+        f"{len(lost)} of {counted(len(compared), 'variant')} {'loses' if len(lost) == 1 else 'lose'} "
+        "more than noise",
         joined(f"{row.variant.name} {_points(row)} points" for row in lost),
     )
 
 
 def _points(row: AccuracyRow) -> str:
-    return points(row.change_value or 0.0)
+    return points(row.against.change if row.against else 0.0)
 
 
 def headline(chapter: Chapter, blocks: Sequence[Block]) -> str:

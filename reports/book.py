@@ -1,17 +1,19 @@
 """A run sorted for telling: settings, then variants (framework x method), then cells.
 
-The order is the matrix's; names that the matrix does not know come last.
+The order is the matrix's; names that the matrix does not know come last. Settings that differ in their
+ISA cap alone are a family: one of them leads it and is told in full, the others are compared with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.cell import Cell
+from bench.isa import NATIVE
 from bench.matrix import Matrix
 from reports.load import Accuracy, Measured, NotMeasured, Run
-from reports.text import title, weights_label
+from reports.text import title, weights_label, weights_name
 
 BASELINE = "FP32"
 
@@ -25,6 +27,11 @@ class Setting:
     model: str
     weights: str
     isa: str
+
+    @property
+    def family(self) -> Setting:
+        """The same setting under any ISA cap."""
+        return replace(self, isa="")
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,13 @@ class Variant:
 
 @dataclass(frozen=True)
 class Chapter:
-    """All variants of one setting."""
+    """All variants of one setting; `leads` where it is the one of its family to tell in full."""
 
     setting: Setting
     title: str
     dataset: str
     variants: tuple[Variant, ...]
+    leads: bool
 
     @property
     def weights_label(self) -> str:
@@ -74,10 +82,14 @@ class Chapter:
         parts = (self.setting.model, self.setting.weights, self.setting.stack, self.setting.isa)
         return "".join(c if c.isalnum() else "-" for c in "-".join(parts)).lower()
 
+    def find(self, framework: str, method: str) -> Variant | None:
+        """Return a variant, if it was planned."""
+        found = [one for one in self.variants if (one.framework, one.method) == (framework, method)]
+        return found[0] if found else None
+
     def baseline(self, framework: str) -> Variant | None:
         """Return the FP32 variant of `framework`, if it was planned."""
-        found = [one for one in self.variants if (one.framework, one.method) == (framework, BASELINE)]
-        return found[0] if found else None
+        return self.find(framework, BASELINE)
 
 
 def setting_of(cell: Cell) -> Setting:
@@ -86,7 +98,7 @@ def setting_of(cell: Cell) -> Setting:
 
 
 def chapters(run: Run, matrix: Matrix) -> tuple[Chapter, ...]:
-    """Return the run's chapters, one a setting, in the matrix's order."""
+    """Return the run's chapters, one a setting, in the matrix's order; the first of a family leads it."""
     measured: dict[tuple[Setting, str, str], list[Measured]] = {}
     missing: dict[tuple[Setting, str, str], list[NotMeasured]] = {}
     for one in run.measured:
@@ -107,10 +119,29 @@ def chapters(run: Run, matrix: Matrix) -> tuple[Chapter, ...]:
                 tuple(missing.get(key, ())),
             )
         )
+    leaders: dict[Setting, Setting] = {}
+    for setting in by_setting:
+        leaders.setdefault(setting.family, setting)
     return tuple(
-        Chapter(setting, _title(setting, matrix), _dataset(variants), tuple(variants))
+        Chapter(
+            setting,
+            _title(setting, matrix, by_setting),
+            _dataset(variants),
+            tuple(variants),
+            leaders[setting.family] == setting,
+        )
         for setting, variants in by_setting.items()
     )
+
+
+def isa_rank(matrix: Matrix, isa: str) -> tuple[bool, int]:
+    """Return the sort key of an ISA cap: ascending, no cap last."""
+    return isa == NATIVE, _position(isa, matrix.isas)
+
+
+def isa_title(matrix: Matrix, isa: str) -> str:
+    """Return an ISA cap in words."""
+    return "no cap" if isa == NATIVE else title(matrix.isas, isa)
 
 
 def scenario_rank(matrix: Matrix, cell: Cell | None) -> tuple[int, int]:
@@ -122,11 +153,19 @@ def _key(cell: Cell) -> tuple[Setting, str, str]:
     return setting_of(cell), cell.framework, cell.method
 
 
-def _rank(matrix: Matrix, key: tuple[Setting, str, str]) -> tuple[int, Setting, int, int, str, str]:
+def _rank(
+    matrix: Matrix, key: tuple[Setting, str, str]
+) -> tuple[int, Setting, bool, bool, int, int, int, str, str]:
     setting, framework, method = key
+    platform = matrix.platforms.get(setting.platform)
+    native, level = isa_rank(matrix, setting.isa)
     return (
         _position(setting.model, matrix.models),
-        setting,
+        setting.family,
+        # The leader: without a cap, else with the device's own, else with the highest.
+        not native,
+        platform is None or setting.isa != platform.isa,
+        -level,
         _position(framework, matrix.frameworks),
         _position(method, matrix.methods),
         framework,
@@ -139,13 +178,15 @@ def _position(name: str, names: Iterable[str]) -> int:
     return order.index(name) if name in order else len(order)
 
 
-def _title(setting: Setting, matrix: Matrix) -> str:
-    """Return the model's title, with the stack and the ISA cap where they are not the usual ones."""
+def _title(setting: Setting, matrix: Matrix, settings: Iterable[Setting]) -> str:
+    """Return the model's title, with whatever of its setting is not the usual or not the only one."""
     unusual = []
     if setting.stack != matrix.defaults.stack:
         unusual.append(f"{setting.stack} stack")
-    if setting.isa != "native":
-        unusual.append(f"ISA cap {setting.isa}")
+    if len({one.weights for one in settings if one.model == setting.model}) > 1:
+        unusual.append(weights_name(setting.weights))
+    if setting.isa != NATIVE:
+        unusual.append(f"capped to {isa_title(matrix, setting.isa)}")
     return ", ".join([title(matrix.models, setting.model), *unusual])
 
 

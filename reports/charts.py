@@ -7,28 +7,33 @@ that nothing hangs on colour. All lengths are SVG user units (CSS pixels at full
 
 from __future__ import annotations
 
-import math
 import statistics
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from markupsafe import Markup
 
+from reports.axes import Scale, nice_ticks
+
 SLOTS = 8  # patterns and colours in templates/style.css
 PITCH, WIDTH, GAP = 54.0, 36.0, 22.0  # of bars, and between groups
 LEFT, RIGHT, TOP, PLOT, BOTTOM = 58.0, 58.0, 30.0, 210.0, 50.0
 BAND = 0.42  # part of the plot kept for the markers, so that they never lie on bars
+LINE, LETTER = 14.0, 8.0  # height of a line and width of a letter of a group's name
 CLIP = 5.0  # a bar beyond this many medians is cut, and says so
+PERCENT, TIMES = " %", "\N{MULTIPLICATION SIGN}"  # units of the second axis
+BY_GROUP, BY_LABEL = "group", "label"  # which markers a line joins
 
 
 @dataclass(frozen=True)
 class Marker:
-    """A value on the second axis with its interval; all are fractions (0 to 1)."""
+    """A value on the second axis, in its unit, with its interval; None where there is none."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """A grouped bar chart. `clip` cuts bars far beyond the rest (never the axis start: it is 0)."""
+    """A grouped bar chart. `clip` cuts bars far beyond the rest (never the axis start: it is 0).
+
+    `reference` is a value of the second axis that is drawn as a line; `linked` joins the markers of a
+    group, or of a label across groups, or none ("").
+    """
 
     id: str
     title: str
@@ -62,32 +71,9 @@ class Chart:
     bars: Sequence[Bar]
     clip: bool = False
     marker_label: str = ""
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """Maps values to y: `low` lies at `bottom`, `high` at `top`."""
-
-    low: float
-    high: float
-    bottom: float
-    top: float
-
-    def y(self, value: float) -> float:
-        inside = min(max(value, self.low), self.high)
-        share = (inside - self.low) / (self.high - self.low)
-        return round(self.bottom - share * (self.bottom - self.top), 1)
-
-
-def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
-    """Return about `wanted` round numbers from <= low to >= high (steps of 1, 2, 2.5 or 5)."""
-    span = high - low
-    if span <= 0:
-        return [low, low + 1]
-    power = 10.0 ** math.floor(math.log10(span / wanted))
-    step = next(k * power for k in (1, 2, 2.5, 5, 10) if k * power * wanted >= span * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 10) for i in range(first, last + 1)]
+    marker_unit: str = PERCENT
+    reference: float | None = None
+    linked: str = BY_GROUP
 
 
 def defs() -> Markup:
@@ -118,9 +104,10 @@ def draw(chart: Chart) -> Markup:
     """Return the chart as one <svg role="img"> with title and description."""
     xs, width = _positions(chart.bars)
     bottom = TOP + PLOT
+    lower = LINE * (max((len(_wrapped(bar.group, chart.bars)) for bar in chart.bars), default=1) - 1)
     marked = any(bar.marker for bar in chart.bars)
     ticks = nice_ticks(0, _axis_top(chart))
-    bars = _Scale(0, ticks[-1], bottom, TOP + (PLOT * BAND if marked else 0))
+    bars = Scale(0, ticks[-1], bottom, TOP + (PLOT * BAND if marked else 0))
     parts = [_axis(chart.y_label, bars, ticks, width)]
     parts += [_bar(bar, x, bars) for bar, x in zip(chart.bars, xs)]
     if marked:
@@ -130,7 +117,12 @@ def draw(chart: Chart) -> Markup:
         '<svg class="chart" role="img" aria-labelledby="{0}-t {0}-d" width="{1}" height="{2}" '
         'viewBox="0 0 {1} {2}"><title id="{0}-t">{3}</title><desc id="{0}-d">{4}</desc>{5}</svg>'
     ).format(
-        chart.id, round(width), round(bottom + BOTTOM), chart.title, chart.description, Markup("").join(parts)
+        chart.id,
+        round(width),
+        round(bottom + BOTTOM + lower),
+        chart.title,
+        chart.description,
+        Markup("").join(parts),
     )
 
 
@@ -158,7 +150,7 @@ def _axis_top(chart: Chart) -> float:
     return max(value for value in values if value <= limit) * 1.15
 
 
-def _axis(label: str, scale: _Scale, ticks: Sequence[float], width: float) -> Markup:
+def _axis(label: str, scale: Scale, ticks: Sequence[float], width: float) -> Markup:
     lines = Markup("").join(
         Markup(
             '<line class="grid" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>'
@@ -169,7 +161,7 @@ def _axis(label: str, scale: _Scale, ticks: Sequence[float], width: float) -> Ma
     return Markup('{0}<text class="axis" x="4" y="14">{1}</text>').format(lines, label)
 
 
-def _bar(bar: Bar, x: float, scale: _Scale) -> Markup:
+def _bar(bar: Bar, x: float, scale: Scale) -> Markup:
     label = Markup('<text class="method" x="{}" y="{}">{}</text>').format(x, scale.bottom + 15, bar.label)
     if bar.value is None:
         return Markup(
@@ -211,32 +203,57 @@ def _cut(x: float, top: float) -> Markup:
 
 
 def _markers(chart: Chart, xs: Sequence[float], width: float) -> Markup:
-    marks = [bar.marker for bar in chart.bars if bar.marker]
-    ticks = nice_ticks(min(m.low for m in marks), max(m.high for m in marks), 2)
-    scale = _Scale(ticks[0], ticks[-1], TOP + PLOT * (BAND - 0.09), TOP)
-    end = width - RIGHT
-    parts = [
+    points = [(bar, x, bar.marker) for bar, x in zip(chart.bars, xs) if bar.marker]
+    held = [value for _, _, m in points for value in (m.low, m.value, m.high) if value is not None]
+    held += [] if chart.reference is None else [chart.reference]
+    ticks = nice_ticks(min(held), max(held), 2)
+    scale = Scale(ticks[0], ticks[-1], TOP + PLOT * (BAND - 0.09), TOP)
+    parts = [_second_axis(chart, scale, ticks, width)]
+    parts += [
+        Markup('<polyline class="link" points="{}"/>').format(
+            " ".join(f"{x},{scale.y(marker.value)}" for x, marker in line)
+        )
+        for line in _lines(chart.linked, points)
+    ]
+    for _, x, marker in points:
+        whisker = Markup("")
+        if marker.low is not None and marker.high is not None:
+            whisker = Markup('<path class="whisker" d="M{0},{1} V{2}"/>').format(
+                x, scale.y(marker.low), scale.y(marker.high)
+            )
+        diamond = Markup('<path class="mark" d="M{0},{1} l4,4 l-4,4 l-4,-4 z"/>')
+        parts += [whisker, diamond.format(x, round(scale.y(marker.value) - 4, 1))]
+    return Markup("").join(parts)
+
+
+def _second_axis(chart: Chart, scale: Scale, ticks: Sequence[float], width: float) -> Markup:
+    """Return grid, ticks and label of the markers' axis; the reference is the line that is not dashed."""
+    end, factor = width - RIGHT, 100 if chart.marker_unit == PERCENT else 1
+    lines = [
         Markup(
             '<line class="grid second" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>'
             '<text class="tick" x="{3}" y="{4}">{5}</text>'
-        ).format(LEFT, end, scale.y(tick), end + 6, scale.y(tick) + 3.5, f"{100 * tick:g} %")
+        ).format(
+            LEFT, end, scale.y(tick), end + 6, scale.y(tick) + 3.5, f"{factor * tick:g}{chart.marker_unit}"
+        )
         for tick in ticks
     ]
-    points = [(bar, x, bar.marker) for bar, x in zip(chart.bars, xs) if bar.marker]
-    for _, group in groupby(points, key=lambda point: point[0].group):
-        path = " ".join(f"{x},{scale.y(marker.value)}" for _, x, marker in group)
-        parts.append(Markup('<polyline class="link" points="{}"/>').format(path))
-    for _, x, marker in points:
-        y = scale.y(marker.value)
-        parts.append(
-            Markup(
-                '<path class="whisker" d="M{0},{1} V{2}"/>'
-                '<path class="mark" d="M{0},{3} l4,4 l-4,4 l-4,-4 z"/>'
-            ).format(x, scale.y(marker.low), scale.y(marker.high), round(y - 4, 1))
+    if chart.reference is not None:
+        y = scale.y(chart.reference)
+        lines.append(
+            Markup('<line class="reference" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT, end, y, y)
         )
     label = Markup('<text class="axis end" x="{}" y="14">{}</text>').format(width - 4, chart.marker_label)
-    parts.append(label)
-    return Markup("").join(parts)
+    return Markup("").join([*lines, label])
+
+
+def _lines(linked: str, points: Sequence[tuple[Bar, float, Marker]]) -> list[list[tuple[float, Marker]]]:
+    """Return the markers that a line joins, one list a line."""
+    found: dict[str, list[tuple[float, Marker]]] = {}
+    for bar, x, marker in points:
+        if linked:
+            found.setdefault(bar.group if linked == BY_GROUP else bar.label, []).append((x, marker))
+    return list(found.values())
 
 
 def _groups(bars: Sequence[Bar], xs: Sequence[float], bottom: float) -> Markup:
@@ -246,16 +263,25 @@ def _groups(bars: Sequence[Bar], xs: Sequence[float], bottom: float) -> Markup:
         inside = [x for _, x in group]
         parts.append(
             Markup(
-                '<line class="base" x1="{}" x2="{}" y1="{}" y2="{}"/>'
-                '<text class="group" x="{}" y="{}">{}</text>'
+                '<line class="base" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="group" y="{}">{}</text>'
             ).format(
                 inside[0] - PITCH / 2,
                 inside[-1] + PITCH / 2,
                 bottom,
                 bottom,
-                (inside[0] + inside[-1]) / 2,
                 bottom + 37,
-                name,
+                Markup("").join(
+                    Markup('<tspan x="{}" dy="{}">{}</tspan>').format(
+                        (inside[0] + inside[-1]) / 2, LINE if number else 0, line
+                    )
+                    for number, line in enumerate(_wrapped(name, bars))
+                ),
             )
         )
     return Markup("").join(parts)
+
+
+def _wrapped(name: str, bars: Sequence[Bar]) -> list[str]:
+    """Return a group's name in lines that fit over its bars and the gap beside them."""
+    width = PITCH * sum(bar.group == name for bar in bars) + GAP - LETTER
+    return textwrap.wrap(name, max(1, int(width / LETTER)), break_long_words=False) or [""]

@@ -18,6 +18,7 @@ from bench.errors import ResultError
 
 FAILED = "failed"
 NOT_REACHED = "not reached"
+LEFT_OUT = "left out"
 # Settings whose values come from timing the device (LoadGen's expectations).
 TIMED_SETTINGS = ("latency", "qps")
 
@@ -39,17 +40,19 @@ class Timing:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Counts of LoadGen's AccuracyOnly mode."""
+    """Counts of LoadGen's AccuracyOnly mode. `bits` holds one bit a sample, the first sample highest:
+    whether top-1 was right."""
 
     scenario: str
     samples: int
     top1: int
     top5: int
+    bits: int
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Outputs against the canonical FP32 outputs; `sqnr_db` in dB, None when identical."""
+    """Outputs against the FP32 reference outputs; `sqnr_db` in dB, None when identical."""
 
     samples: int
     max_abs_diff: float
@@ -89,7 +92,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """A planned cell without a usable result; `state` is FAILED or NOT_REACHED."""
+    """A planned cell without a usable result; `state` is FAILED, NOT_REACHED or LEFT_OUT (the run
+    meant not to measure it, for the reason given)."""
 
     cell: Cell | None
     id: str
@@ -128,6 +132,16 @@ class Run:
         """How many cells the run set out to measure."""
         return len(self.measured) - len(self.unplanned) + len(self.not_measured)
 
+    @property
+    def lost(self) -> tuple[NotMeasured, ...]:
+        """The planned cells that should have a result and have none."""
+        return tuple(one for one in self.not_measured if one.state != LEFT_OUT)
+
+    @property
+    def left_out(self) -> tuple[NotMeasured, ...]:
+        """The planned cells that the run meant not to measure."""
+        return tuple(one for one in self.not_measured if one.state == LEFT_OUT)
+
 
 def read(run_dir: Path) -> Run:
     """Read `run_dir`; a damaged result is listed as failed, a damaged run.json is a ResultError."""
@@ -142,21 +156,22 @@ def read(run_dir: Path) -> Run:
         failures = tuple(
             Failure(row["id"], row.get("round"), row["reason"]) for row in facts.get("failures", [])
         )
+        excluded = {str(row["id"]): str(row["reason"]) for row in facts.get("excluded", [])}
         name, platform, profile = (str(facts[key]) for key in ("run", "platform", "profile"))
     except (KeyError, TypeError, AttributeError) as error:
         raise ResultError(f"not a run description: {error!r}", where=where, remedy=_REMEDY) from None
     shown = facts.get("performance") is True
-    measured, damaged = _results(run_dir / "cells", shown)
+    measured, damaged, older = _results(run_dir / "cells", shown)
     return Run(
         run_dir,
         name,
         platform,
         profile,
         shown and (not measured or any(one.performance for one in measured.values())),
-        facts.get("complete") is True and not damaged,
+        facts.get("complete") is True and not damaged and not older,
         facts,
         tuple(measured.values()),
-        _not_measured(planned, measured, damaged, failures),
+        _not_measured(planned, measured, _states(failures, excluded, older, damaged)),
         tuple(sorted(set(measured) - set(planned))),
         absent,
         failures,
@@ -182,41 +197,51 @@ def _cell(row: Mapping[str, Any]) -> Cell:
     return Cell(**{field.name: row[field.name] for field in fields(Cell)})
 
 
-def _results(folder: Path, shown: bool) -> tuple[dict[str, Measured], dict[str, str]]:
-    """Return the readable results by cell id, and why each other file is not one."""
+def _results(folder: Path, shown: bool) -> tuple[dict[str, Measured], dict[str, str], dict[str, str]]:
+    """Return the readable results by cell id, and why each other file is damaged or of an older kit."""
     measured: dict[str, Measured] = {}
     damaged: dict[str, str] = {}
+    older: dict[str, str] = {}
     for path in sorted(folder.glob("*.json")):
         try:
             data = results.load(path)
+            if data["id"] == path.stem:
+                measured[path.stem] = _measured(data, shown)
+            else:
+                damaged[path.stem] = f"its result file speaks of another cell, {data['id']}"
+        except results.OlderResultError:
+            older[path.stem] = "an older kit measured it; the next run measures it again"
         except (ResultError, OSError) as error:
             reason = error.message if isinstance(error, ResultError) else str(error)
             damaged[path.stem] = f"its result file is damaged: {reason}"
-            continue
-        if data["id"] != path.stem:
-            damaged[path.stem] = f"its result file speaks of another cell, {data['id']}"
-        else:
-            measured[path.stem] = _measured(data, shown)
-    return measured, damaged
+    return measured, damaged, older
+
+
+def _states(
+    failures: tuple[Failure, ...],
+    excluded: Mapping[str, str],
+    older: Mapping[str, str],
+    damaged: Mapping[str, str],
+) -> dict[str, tuple[str, str]]:
+    """Return (state, reason) by cell id; where several hold, the last one given above."""
+    return {
+        **{name: (LEFT_OUT, reason) for name, reason in excluded.items()},
+        **{one.id: (FAILED, one.reason) for one in failures},
+        **{name: (NOT_REACHED, reason) for name, reason in older.items()},
+        **{name: (FAILED, reason) for name, reason in damaged.items()},
+    }
 
 
 def _not_measured(
-    planned: Mapping[str, Cell],
-    measured: Mapping[str, Measured],
-    damaged: Mapping[str, str],
-    failures: tuple[Failure, ...],
+    planned: Mapping[str, Cell], measured: Mapping[str, Measured], states: Mapping[str, tuple[str, str]]
 ) -> tuple[NotMeasured, ...]:
-    failed = {one.id: one.reason for one in failures}
-    failed.update(damaged)
-    rows = [
-        NotMeasured(cell, name, FAILED, failed[name])
-        if name in failed
-        else NotMeasured(cell, name, NOT_REACHED, "the run has not come to this cell")
-        for name, cell in planned.items()
+    usual = (NOT_REACHED, "the run has not come to this cell")
+    names = [*planned, *(name for name in states if name not in planned)]
+    return tuple(
+        NotMeasured(planned.get(name), name, *states.get(name, usual))
+        for name in names
         if name not in measured
-    ]
-    stray = [NotMeasured(None, name, FAILED, damaged[name]) for name in damaged if name not in planned]
-    return (*rows, *stray)
+    )
 
 
 def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
@@ -239,10 +264,7 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
         asked=data["asked"],
         used=used,
         timings=tuple(_timing(one) for one in rounds) if performance else (),
-        accuracy=accuracy
-        and Accuracy(
-            accuracy["scenario"], accuracy["samples"], accuracy["top1_correct"], accuracy["top5_correct"]
-        ),
+        accuracy=accuracy and _accuracy(accuracy),
         accuracy_reason=data["accuracy_reason"] or "no reason is recorded",
         agreement=agreement and Agreement(**{f.name: agreement[f.name] for f in fields(Agreement)}),
         artifact=data["artifact"],
@@ -252,6 +274,14 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
         evidence=data["evidence"],
         machine_states=tuple(one[when] for one in rounds for when in ("before", "after")),
     )
+
+
+def _accuracy(one: Mapping[str, Any]) -> Accuracy:
+    samples, packed = one["samples"], bytes.fromhex(one["top1_correct_bits"])
+    bits = int.from_bytes(packed, "big") >> -samples % 8
+    if len(packed) != -(-samples // 8) or bits.bit_count() != one["top1_correct"]:
+        raise ResultError("its top-1 bits do not say what its count says")
+    return Accuracy(one["scenario"], samples, one["top1_correct"], one["top5_correct"], bits)
 
 
 def _timing(one: Mapping[str, Any]) -> Timing:

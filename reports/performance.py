@@ -208,7 +208,7 @@ def _with_chart(block: Block, chapter: Chapter, methods: list[str]) -> Block:
         title=f"{chapter.title}, {block.title}: {block.metric_label}",
         description=f"Grouped bars, {better} is better. {described or 'Nothing measured'}.",
         y_label=f"{block.metric_label} ({block.unit}), {better} is better",
-        bars=[_bar(block, row, methods) for row in block.rows],
+        bars=[bar(block, row, methods) for row in block.rows],
         clip=not block.throughput,
     )
     return replace(block, chart=charts.draw(chart)) if measured else block
@@ -218,7 +218,8 @@ def _figure(block: Block, row: Row) -> str:
     return f"{significant(row.metric.median)} {block.unit}" if row.metric else "not measured"
 
 
-def _bar(block: Block, row: Row, methods: list[str]) -> charts.Bar:
+def bar(block: Block, row: Row, methods: list[str]) -> charts.Bar:
+    """Return the bar of a row, with the range of its rounds; `methods` give its colour and pattern."""
     slot = methods.index(row.variant.method) if row.variant.method in methods else len(methods)
     group, method = row.variant.framework_title, row.variant.method
     if row.metric is None:

@@ -226,26 +226,3 @@ def machine_state(measured: Sequence[Measured]) -> Table:
     ]
     told = [(name, "the machine does not tell" if value == "\N{EN DASH}" else value) for name, value in rows]
     return Table(("What", "Value, or range over the cells"), tuple(told))
-
-
-def command(run: Run, matrix: Matrix) -> str:
-    """Return the command that repeats this run, with the filters its plan implies."""
-    words = ["./invoke build run", "--platform", run.platform, "--profile", run.profile]
-    engine = run.facts.get("engine")
-    if isinstance(engine, dict) and engine.get("kind"):
-        words += ["--engine", str(engine["kind"])]
-    if run.name != f"{run.platform}-{run.profile}":
-        words += ["--name", run.name]
-    cells = [one.cell for one in run.measured] + [one.cell for one in run.not_measured if one.cell]
-    models = [name for name, model in matrix.models.items() if run.profile in model.profiles]
-    for flag, everything in (
-        ("framework", list(matrix.frameworks)),
-        ("model", models),
-        ("method", list(matrix.methods)),
-        ("scenario", list(matrix.scenarios)),
-    ):
-        used = {getattr(cell, flag) for cell in cells}
-        used |= {getattr(one, flag) for one in run.absent if flag != "scenario"}
-        if used and used != set(everything):
-            words += [f"--{flag}", ",".join(sorted(used))]
-    return " ".join(words)

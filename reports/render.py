@@ -13,21 +13,31 @@ from markupsafe import Markup
 
 from bench import files
 from bench.matrix import Matrix
-from reports import answers, charts, provenance, stats, text
+from reports import answers, charts, command, provenance, stats, text
 from reports.book import Chapter, chapters
+from reports.isas import IsaView, isa_view
 from reports.load import Run, read
+from reports.paired import ALPHA
 from reports.performance import Block, blocks
-from reports.quality import FP32_LIMIT, Quality, fp32_agreement, quality
+from reports.quality import FP32_LIMIT, ZOO, Quality, fp32_agreement, quality
+from reports.sweeps import Arranged, arrange
 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
 class ChapterView:
-    """All that the templates need of one chapter; `blocks` is empty without performance."""
+    """All that the templates need of one chapter; `blocks` has nothing without performance.
+
+    `isas` compares the chapter's family over ISA caps, where it leads one. Of the blocks, `body` is told
+    in full and `folded` behind a summary, since a figure shows it already.
+    """
 
     chapter: Chapter
-    blocks: tuple[Block, ...]
+    blocks: Arranged
+    body: tuple[Block, ...]
+    folded: tuple[Block, ...]
+    isas: IsaView | None
     quality: Quality
     headline: str
     questions: tuple[answers.Question, ...]
@@ -59,7 +69,7 @@ def html(run: Run, matrix: Matrix) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(text.FILTERS)
-    views = tuple(_view(chapter, run, matrix) for chapter in chapters(run, matrix))
+    views = _views(run, matrix)
     measured = [one for view in views for variant in view.chapter.variants for one in variant.measured]
     return environment.get_template("report.html.j2").render(
         run=run,
@@ -84,24 +94,60 @@ def html(run: Run, matrix: Matrix) -> str:
         asked=provenance.settings(run, matrix, "asked"),
         used=provenance.settings(run, matrix, "used"),
         machine_state=provenance.machine_state(run.measured),
-        command=provenance.command(run, matrix),
-        limits={"fp32": FP32_LIMIT, "unstable": stats.UNSTABLE_SPREAD, "resamples": stats.RESAMPLES},
+        command=command.command(run, matrix),
+        yours=command.yours(run),
+        limits={
+            "fp32": FP32_LIMIT,
+            "unstable": stats.UNSTABLE_SPREAD,
+            "resamples": stats.RESAMPLES,
+            "alpha": ALPHA,
+        },
+        zoo=ZOO,
         rounds=_rounds(run),
         best_coverage=stats.best_coverage,
     )
 
 
-def _view(chapter: Chapter, run: Run, matrix: Matrix) -> ChapterView:
+def _views(run: Run, matrix: Matrix) -> tuple[ChapterView, ...]:
+    found = chapters(run, matrix)
+    arranged = {
+        one.setting: arrange(one, blocks(one, matrix, run.profile) if run.performance else (), matrix)
+        for one in found
+    }
+    return tuple(
+        _view(
+            chapter,
+            arranged[chapter.setting],
+            isa_view(
+                [
+                    (one, arranged[one.setting].answers)
+                    for one in found
+                    if one.setting.family == chapter.setting.family
+                ],
+                matrix,
+            )
+            if chapter.leads
+            else None,
+            matrix,
+        )
+        for chapter in found
+    )
+
+
+def _view(chapter: Chapter, told: Arranged, isas: IsaView | None, matrix: Matrix) -> ChapterView:
     found = quality(chapter, matrix)
-    parts = blocks(chapter, matrix, run.profile) if run.performance else ()
+    folded = [block for block in told.body if not chapter.leads or (isas and isas.covers(block))]
     return ChapterView(
         chapter,
-        parts,
+        told,
+        tuple(block for block in told.body if block not in folded),
+        (*folded, *told.folded),
+        isas,
         found,
-        answers.headline(chapter, parts),
-        answers.questions(chapter, parts, found) if parts else (),
+        answers.headline(chapter, told.answers),
+        answers.questions(chapter, told.answers, found) if told.answers else (),
         answers.facts(chapter, found),
-        fp32_agreement(found),
+        fp32_agreement(chapter, found),
         answers.fp32_top1(found.accuracy),
         provenance.grid(chapter, matrix),
     )

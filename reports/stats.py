@@ -115,18 +115,3 @@ def wilson(successes: int, trials: int) -> tuple[float, float] | None:
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == trials else min(1.0, centre + half)
     return low, high
-
-
-def difference(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float] | None:
-    """Return the 95 % interval of first - second, two (successes, trials); None for no trials.
-
-    Newcombe's (1998) method 10, from two Wilson intervals. It takes the proportions as
-    independent; both methods saw the same images, so it errs on the side of "no difference".
-    """
-    one, two = wilson(*first), wilson(*second)
-    if one is None or two is None:
-        return None
-    p, q = first[0] / first[1], second[0] / second[1]
-    below = math.hypot(p - one[0], two[1] - q)
-    above = math.hypot(one[1] - p, q - two[0])
-    return p - q - below, p - q + above

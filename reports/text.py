@@ -55,8 +55,14 @@ def percent(share: float, decimals: int = 1) -> str:
 
 
 def points(change: float) -> str:
-    """Return a difference of shares as signed percentage points: +1.2."""
-    return f"{100 * change:+.1f}".replace("-", MINUS)
+    """Return a difference of shares as signed percentage points: +1.2; no sign where it rounds to 0."""
+    told = f"{100 * change:+.1f}".replace("-", MINUS)
+    return told[1:] if float(told[1:]) == 0 else told
+
+
+def p_value(value: float) -> str:
+    """Return a p-value with three decimals; "<0.001" below."""
+    return "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
 def megabytes(count: float) -> str:
@@ -108,11 +114,33 @@ def title(table: Mapping[str, Any], name: str) -> str:
     return str(entry.title) if entry else name
 
 
+def weights_name(weights: str) -> str:
+    """Return a weights source in words: "ImageNet weights (torchvision IMAGENET1K_V1)"."""
+    if weights == "imagenet":
+        return "ImageNet weights (torchvision IMAGENET1K_V1)"
+    if weights == "zoo":
+        return "each framework's own zoo weights"
+    if weights.startswith("file-"):
+        return f"weights of a user's file (SHA-256 {weights.removeprefix('file-')}\N{HORIZONTAL ELLIPSIS})"
+    return f"{weights} weights"
+
+
+def dataset_name(dataset: str) -> str:
+    """Return a dataset in words; one a user gave keeps the fingerprint that tells it from others."""
+    if dataset == "fashion-mnist":
+        return "Fashion-MNIST"
+    kind, dash, fingerprint = dataset.partition("-")
+    if dash and kind == "imagenet":
+        return f"ImageNet validation images ({fingerprint})"
+    if dash and kind == "folder":
+        return f"a folder of images ({fingerprint})"
+    return dataset
+
+
 def weights_label(weights: str, dataset: str) -> str:
     """Return what an accuracy speaks of. Probe weights are never called ImageNet accuracy."""
-    if weights == "probe":
-        return f"probe weights on {dataset}: not ImageNet accuracy"
-    return f"{weights} weights on {dataset}"
+    label = f"{weights_name(weights)} on {dataset_name(dataset)}"
+    return f"{label}: not ImageNet accuracy" if weights == "probe" else label
 
 
 FILTERS = {
@@ -122,6 +150,7 @@ FILTERS = {
     "speedup": speedup,
     "percent": percent,
     "points": points,
+    "p_value": p_value,
     "megabytes": megabytes,
     "memory": memory,
     "moment": moment,

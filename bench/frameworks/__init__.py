@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.errors import MeasureError, unknown
 from bench.evidence import Evidence
+from bench.isa import NATIVE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
 
 NAMES = ("onnxruntime", "openvino", "pytorch", "tflite")
 
-#: Backends whose kernels honour ONEDNN_MAX_CPU_ISA.
-CAPPED = ("openvino", "pytorch")
-
 
 @dataclass(frozen=True)
 class Options:
-    """How a backend runs: the method (for its precision), worker threads, ISA cap or "native"."""
+    """How a backend runs: the method (for its precision), worker threads, the ISA cap or "native".
+
+    `isa_environment` are the variables that cap this framework's kernels, as the matrix has them.
+    """
 
     method: str
     threads: int
-    isa: str = "native"
+    isa: str = NATIVE
+    isa_environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Runner(Protocol):
@@ -86,18 +88,10 @@ def module(framework: str, options: Options) -> Any:
     """
     if framework not in NAMES:
         raise MeasureError(unknown("framework", framework, NAMES))
-    if options.isa != "native":
-        os.environ["ONEDNN_MAX_CPU_ISA"] = options.isa
+    os.environ.update(options.isa_environment)  # kernels are chosen as libraries load
     try:
         return importlib.import_module(f"bench.frameworks.{framework}")
     except ImportError as error:
         raise MeasureError(
             f"{framework} is not in this image: {error}", remedy="rebuild the image (invoke build)"
         ) from error
-
-
-def isa_warning(framework: str, isa: str) -> str | None:
-    """Why an ISA cap is not to be believed for this framework; None where it is honoured."""
-    if isa == "native" or framework in CAPPED:
-        return None
-    return f"the instruction-set cap {isa} has no effect in {framework}: its kernels ignore it"

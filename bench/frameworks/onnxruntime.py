@@ -2,7 +2,8 @@
 
 All graph optimizations, `threads` intra-op threads, sequential execution, spinning left on (its
 default). Inputs and outputs are bound once through IOBinding, so that a call moves no data. One
-session serves every batch and scenario: MLAS needs no static shape.
+session serves every batch and scenario: MLAS needs no static shape. MLAS chooses its kernels from the
+CPU itself: nothing caps it and it names none.
 """
 
 from __future__ import annotations
@@ -19,20 +20,27 @@ import numpy as np
 import onnxruntime as ort
 
 from bench.errors import MeasureError
-from bench.evidence import Evidence, judge
+from bench.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, judge
 from bench.frameworks import Options, Runner
+from bench.isa import Seen
 
 if TYPE_CHECKING:
     from bench.frameworks import Array
 
-#: Operators that are convolutions, by the precision they compute in.
-_CONVOLUTIONS: Mapping[str, str] = {
-    "Conv": "f32",
-    "FusedConv": "f32",
-    "ConvInteger": "u8",
-    "ConvIntegerToFloat": "u8",
-    "QLinearConv": "u8",
+#: Operators by what they are; the others stand between them.
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("Conv", "FusedConv", "ConvInteger", "ConvIntegerToFloat", "QLinearConv"), CONVOLUTION),
+    **dict.fromkeys(("Gemm", "FusedGemm", "MatMul", "FusedMatMul", "QGemm", "QLinearMatMul"), DENSE),
+    **dict.fromkeys(("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"), DENSE),
 }
+
+#: Operators that only convert or move values.
+_MOVES = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast", "ReorderInput",
+          "ReorderOutput", "Transpose", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity")  # fmt: skip
+
+#: ONNX's names of types, as its profile has them. Dynamically quantized products take floats.
+_PRECISIONS = {"float": "f32", "float16": "f16", "uint8": "u8", "int8": "i8", "int16": "i16"}
+_QUANTIZES_ITSELF = "DynamicQuantizeMatMul"
 
 
 def load(artifact: Path, options: Options) -> Model:
@@ -71,8 +79,11 @@ class Model:
             raise MeasureError(f"ONNX Runtime cannot load the model: {error}") from error
 
     @functools.cached_property
-    def operators(self) -> Counter[str]:
-        """Operators of one inference, from its profile in a session of its own (timing would suffer)."""
+    def operators(self) -> Counter[tuple[str, str]]:
+        """Operators and precisions of one inference, from its profile in a session of its own.
+
+        Profiling the measured session would cost time in it.
+        """
         settings = self.settings()
         settings.enable_profiling = True
         with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +93,7 @@ class Model:
             session.run(None, {port.name: np.zeros((1, *port.shape[1:]), np.float32)})
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         return Counter(
-            event["args"]["op_name"]
+            (event["args"]["op_name"], _precision(event["args"]))
             for event in events
             if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
         )
@@ -119,12 +130,28 @@ class _Session:
         return binding
 
     def evidence(self) -> Evidence:
-        """Count the operators that ran."""
+        """Count the operators that ran, by the type of their first input."""
         operators = self._model.operators
-        convolutions: Counter[str] = Counter()
-        for name, count in operators.items():
-            if name in _CONVOLUTIONS:
-                convolutions[_CONVOLUTIONS[name]] += count
-        ran = [f"{count} {name}" for name, count in operators.most_common() if name in _CONVOLUTIONS]
-        facts = {"operators": dict(operators.most_common()), "threads": self._model.options.threads}
-        return judge(self._model.options.method, convolutions, detail=", ".join(ran), facts=facts)
+        layers = [
+            Layer(_KINDS.get(name, OTHER), name, precision)
+            for (name, precision), count in operators.items()
+            if name not in _MOVES
+            for _ in range(count)
+        ]
+        ran = [f"{count} {name}" for (name, _), count in operators.most_common() if name in _KINDS]
+        facts = {
+            "operators": {
+                f"{name} {precision}": count for (name, precision), count in operators.most_common()
+            },
+            "threads": self._model.options.threads,
+        }
+        options = self._model.options
+        return judge(options.method, layers, Seen(options.isa), detail=", ".join(ran), facts=facts)
+
+
+def _precision(args: Mapping[str, Any]) -> str:
+    """The precision of a profiled operator: its first input's type ("?" for one without inputs)."""
+    if args["op_name"] == _QUANTIZES_ITSELF:
+        return "u8"
+    types = [next(iter(one)) for one in args.get("input_type_shape", []) if one]
+    return _PRECISIONS.get(types[0], types[0]) if types else "?"

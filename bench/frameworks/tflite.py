@@ -5,6 +5,9 @@ builtin kernels (on amd64 102 ms against 5 ms for MobileNetV2, INT8-SQ, 2 thread
 own builds. So the delegate is made here, through the C interface that the wheel's library exports
 (tensorflow/lite/delegates/xnnpack/xnnpack_delegate.h), with both kinds of 8-bit operators enabled.
 
+XNNPACK and ruy (in TFLite's builtin kernels) choose their kernels from the CPU themselves: nothing caps
+XNNPACK, and it names no kernel.
+
 The interpreter copies its input into an arena of its own and offers no way around that, so the copy is
 part of a call.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +26,17 @@ from tflite_runtime import _pywrap_tensorflow_interpreter_wrapper as wrapper
 from tflite_runtime.interpreter import Interpreter, OpResolverType
 
 from bench.errors import MeasureError
-from bench.evidence import Evidence, judge
+from bench.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, judge
 from bench.frameworks import Options, Runner
+from bench.isa import Seen
 
 if TYPE_CHECKING:
     from bench.frameworks import Array
 
-_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_KINDS = {"CONV_2D": CONVOLUTION, "DEPTHWISE_CONV_2D": CONVOLUTION, "FULLY_CONNECTED": DENSE}
+
+#: Operators that only convert or move values.
+_MOVES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "CAST", "TRANSPOSE", "SQUEEZE", "PAD")
 _PRECISIONS = {"float32": "f32", "float16": "f16", "int8": "i8", "uint8": "u8", "int16": "i16"}
 _QS8, _QU8 = 1, 2  # TFLITE_XNNPACK_DELEGATE_FLAG_QS8 and _QU8
 
@@ -132,28 +139,43 @@ class _Interpreter:
         plain = [node for node in nodes if node["op_name"] != "DELEGATE"]
         taken = _delegated(plain, delegates)
         left = Counter(node["op_name"] for node in plain if node["index"] not in taken)
-        convolutions: Counter[str] = Counter()
+        layers: list[Layer] = []
+        hybrid: Counter[str] = Counter()
         for node in plain:
-            if node["op_name"] in _CONVOLUTIONS:
-                activation, weight = (types[int(tensor)] for tensor in node["inputs"][:2])
-                # float32 in, int8 weights: a hybrid kernel, which quantizes its input as it goes
-                kind = weight if activation == "float32" else activation
-                convolutions[_PRECISIONS.get(kind, kind)] += 1
+            operator = node["op_name"]
+            if operator in _MOVES:
+                continue
+            found = [types.get(int(tensor), "?") for tensor in node["inputs"]]
+            precision = found[0] if found else "?"
+            # float32 in, int8 weights: TFLite's hybrid kernels, which quantize their input as they go
+            if operator in _KINDS and found[:2] == ["float32", "int8"] and node["index"] not in taken:
+                precision = "int8"
+                hybrid[operator] += 1
+            layers.append(Layer(_KINDS.get(operator, OTHER), operator, _PRECISIONS.get(precision, precision)))
         facts = {
             "delegate": "XNNPACK" if delegates else None,
             "delegates": len(delegates),
             "nodes": len(plain),
             "nodes_delegated": len(taken),
             "left_to_builtin_kernels": dict(left.most_common()),
+            "hybrid": dict(hybrid.most_common()),
             "threads": self._options.threads,
         }
         detail = f"XNNPACK took {len(taken)} of {len(plain)} nodes"
-        found = judge(self._options.method, convolutions, detail=detail, facts=facts)
-        slow = sum(left[name] for name in _CONVOLUTIONS)
+        if hybrid:
+            detail += f", {sum(hybrid.values())} are hybrid kernels (float in and out, int8 within)"
+        seen = Seen(self._options.isa)
+        judged = judge(self._options.method, layers, seen, detail=detail, facts=facts)
+        return judged.plus(*_slow(layers, left))
+
+
+def _slow(layers: list[Layer], left: Counter[str]) -> Iterator[str]:
+    """Warn of convolutions and dense layers without XNNPACK."""
+    for kind in (CONVOLUTION, DENSE):
+        total = sum(1 for layer in layers if layer.kind == kind)
+        slow = sum(count for name, count in left.items() if _KINDS.get(name) == kind)
         if slow:
-            total = sum(convolutions.values())
-            return found.plus(f"{slow} of {total} convolutions were left to TFLite's builtin kernels")
-        return found
+            yield f"{slow} of {total} {kind} were left to TFLite's builtin kernels"
 
 
 def _delegated(plain: list[Any], delegates: list[Any]) -> set[int]:

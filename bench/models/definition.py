@@ -23,7 +23,7 @@ def build(model: str) -> nn.Module:
     """
     if model not in MODELS:
         raise ArtifactError(unknown("model", model, MODELS))
-    module: nn.Module = getattr(_torchvision_models(), model)(weights=None)
+    module: nn.Module = getattr(torchvision_models(), model)(weights=None)
     return module.eval()
 
 
@@ -40,7 +40,7 @@ def logits(module: nn.Module, images: npt.NDArray[np.float32]) -> npt.NDArray[np
 
 
 @functools.cache
-def _torchvision_models() -> ModuleType:
+def torchvision_models() -> ModuleType:
     """Import torchvision.models, with or without torchvision's compiled operators.
 
     They load only beside the very torch they were built for, and torchvision fails to import without

@@ -1,6 +1,6 @@
-"""Where the canonical weights come from: `probe` (embedded, no network) or `file` (the user's own).
+"""The `probe` weights: embedded, no network.
 
-`probe`: a seeded initialisation which lets information through an untrained net, batch-norm statistics
+A seeded initialisation which lets information through an untrained net, batch-norm statistics
 calibrated on images, and a linear head fitted to the embedded labels. Raw random weights would not do:
 activations shrink to 1e-9, top-1 means nothing, and arithmetic on denormals is unlike a trained net's.
 """
@@ -8,16 +8,13 @@ activations shrink to 1e-9, top-1 means nothing, and arithmetic on denormals is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from bench.datasets import Split, preprocess
-from bench.errors import ArtifactError
+from bench.datasets.embedded import Split, preprocess
 from bench.models.definition import build, head
 
 _BATCH = 8  # activations stay in cache: three times faster than 50
@@ -40,35 +37,6 @@ def probe(model: str, fit: Split, seed: int, recipe: Mapping[str, float]) -> tup
     _, classifier = head(module)
     penalty, held_out = _fit_head(classifier, features, fit.labels[:count])
     return module.eval(), [f"probe head: ridge penalty {penalty:.2g}, leave-one-out accuracy {held_out:.3f}"]
-
-
-def from_file(model: str, path: Path) -> nn.Module:
-    """Return the model with a user's weights, from .safetensors or a state dict saved by torch.
-
-    ArtifactError names every missing, unexpected and misshapen tensor.
-    """
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
-    except Exception as error:  # each format has its own errors; all mean the same to the user
-        raise ArtifactError(f"cannot read weights: {error}", where=str(path)) from error
-    module = build(model)
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    counters = {name for name in expected if name.endswith("num_batches_tracked")}
-    wrong = [f"missing {name} {expected[name]}" for name in sorted(expected.keys() - given.keys() - counters)]
-    wrong += [f"unexpected {name} {given[name]}" for name in sorted(given.keys() - expected.keys())]
-    wrong += [
-        f"{name} is {given[name]}, expected {expected[name]}"
-        for name in sorted(expected.keys() & given.keys())
-        if given[name] != expected[name]
-    ]
-    if wrong:
-        raise ArtifactError(f"not the weights of torchvision's {model}: {'; '.join(wrong)}", where=str(path))
-    module.load_state_dict(state, strict=False)  # strict but for the counters, checked above
-    return module.eval()
-
-
-# ---------------------------------------------------------------------------------------- probe weights
 
 
 def _initialise(module: nn.Module, shift: float, residual: float) -> None:

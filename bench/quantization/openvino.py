@@ -5,7 +5,7 @@ The paper goes through ONNX and the Post-training Optimization Tool; NNCF is tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nncf
@@ -35,9 +35,16 @@ def convert(source: Source, method: str, parameters: Mapping[str, Parameter], di
     openvino.save_model(model, directory / "model.xml", compress_to_fp16=False)
 
 
-def logits(directory: Path, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Run an artifact on images (N, 3, 224, 224); returns (N, 1000). FP32 stays FP32, never bf16."""
+def runner(directory: Path) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """Load an artifact; returns a function from images (N, 3, 224, 224) to logits (N, 1000).
+
+    FP32 stays FP32, never bf16.
+    """
     core = openvino.Core()
     compiled = core.compile_model(directory / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    found: npt.NDArray[np.float32] = compiled(np.ascontiguousarray(images))[0]
-    return found
+
+    def run(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        found: npt.NDArray[np.float32] = compiled(np.ascontiguousarray(images))[0].copy()
+        return found
+
+    return run

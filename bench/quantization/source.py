@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from torch import nn
+
+from bench.datasets.arrays import Images
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,11 +15,13 @@ class Source:
     """The canonical model and what may be used to convert it.
 
     `module`: FP32, eval mode, input float32 NCHW (N, 3, 224, 224), output logits (N, 1000).
-    `calibration`: float32 NCHW, normalised, memory-mapped; never a test image.
+    `calibration`: float32 NCHW, normalised when sliced or indexed; never a test image.
+    `published`: a framework's own model file, converted in the module's place (which is then None).
     `scratch`: a directory for intermediate files, shared by the conversions of one model.
     """
 
     model: str
-    module: nn.Module
-    calibration: npt.NDArray[np.float32]
+    module: nn.Module | None
+    calibration: Images
     scratch: Path
+    published: Path | None = None

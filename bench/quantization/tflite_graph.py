@@ -1,4 +1,4 @@
-"""The canonical torch module as a TensorFlow function in NHWC, keeping torchvision's padding.
+"""The canonical torch module as a TensorFlow model in NHWC, keeping torchvision's padding.
 
 Keras' twins of these models pad stride-2 convolutions on one side only; copying weights into them costs
 points of accuracy. So the torch.fx graph itself is walked, batch norm folded first, and every operator
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import operator
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,8 @@ Pair = tuple[int, int]
 _FP32 = npt.NDArray[np.float32]
 
 
-def function(module: nn.Module, side: int) -> Any:
-    """Return a concrete tf.function: float32 NHWC (None, side, side, 3) -> logits (None, 1000).
+def save(module: nn.Module, side: int, directory: Path) -> None:
+    """Write a SavedModel: "input" float32 NHWC (None, side, side, 3) -> "logits" (None, 1000).
 
     The batch axis is free and no operator computes a shape, so that the run side may resize the input to
     any batch and XNNPACK still takes the whole graph. ArtifactError names an operator without a rule.
@@ -35,9 +37,16 @@ def function(module: nn.Module, side: int) -> Any:
     traced = fuse(copy.deepcopy(module).eval())
     with torch.inference_mode():
         ShapeProp(traced).propagate(torch.zeros(1, 3, side, side))
+    root = tf.Module()
     emitter = _Emitter(traced)
     signature = [tf.TensorSpec([None, side, side, 3], tf.float32, name="input")]
-    return tf.function(emitter, input_signature=signature).get_concrete_function()
+    root.serve = tf.function(emitter, input_signature=signature)
+    concrete = root.serve.get_concrete_function()
+    root.weights = emitter.weights  # what is not an attribute is not saved
+    unfinished = directory.with_suffix(".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    tf.saved_model.save(root, str(unfinished), signatures=concrete)
+    unfinished.rename(directory)
 
 
 class _Emitter:
@@ -46,6 +55,7 @@ class _Emitter:
     def __init__(self, traced: fx.GraphModule) -> None:
         self._traced = traced
         self._modules = dict(traced.named_modules())
+        self.weights: dict[str, Any] = {}
         self._rules: dict[Any, Callable[..., Any]] = {
             nn.Conv2d: self._convolution,
             nn.BatchNorm2d: self._batch_norm,
@@ -69,7 +79,7 @@ class _Emitter:
             if node.op == "placeholder":
                 values[node] = images
             elif node.op == "output":
-                return tf.identity(values[node.args[0]], name="logits")
+                return {"logits": values[node.args[0]]}
             else:
                 values[node] = self._emit(node, values)
         raise AssertionError("an fx graph ends with its output")
@@ -86,14 +96,22 @@ class _Emitter:
             raise ArtifactError(f"no TensorFlow rule for {node.target}", where=f"fx node {node.name}")
         return rule(node, *args, **node.kwargs)
 
+    def _weight(self, node: fx.Node, role: str, value: Any) -> Any:
+        """A variable: as a constant in the graph a weight would be copied at every stage to come."""
+        name = f"{node.name}_{role}"
+        if name not in self.weights:  # the function is traced twice, and makes its variables once
+            with tf.init_scope():
+                self.weights[name] = tf.Variable(np.ascontiguousarray(value), trainable=False, name=name)
+        return self.weights[name]
+
     def _convolution(self, node: fx.Node, x: Any, layer: nn.Conv2d) -> Any:
         kernel = layer.weight.detach().numpy().transpose(2, 3, 1, 0)  # OIHW -> HWIO
         x, padding = _pad(node, x, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding))
         if layer.groups == 1:
-            y = tf.nn.conv2d(x, kernel, _pair(layer.stride), padding)
+            y = tf.nn.conv2d(x, self._weight(node, "kernel", kernel), _pair(layer.stride), padding)
         elif layer.groups == layer.in_channels == layer.out_channels:
-            strides = (1, *_pair(layer.stride), 1)
-            y = tf.nn.depthwise_conv2d(x, kernel.transpose(0, 1, 3, 2), strides, padding)
+            kernel, strides = kernel.transpose(0, 1, 3, 2), (1, *_pair(layer.stride), 1)
+            y = tf.nn.depthwise_conv2d(x, self._weight(node, "kernel", kernel), strides, padding)
         else:
             raise ArtifactError("grouped convolution that is not depthwise", where=f"fx node {node.name}")
         return y if layer.bias is None else tf.nn.bias_add(y, layer.bias.detach().numpy())
@@ -106,7 +124,9 @@ class _Emitter:
 
     def _linear(self, node: fx.Node, x: Any, layer: nn.Linear) -> Any:
         weight = _nhwc_columns(node, layer.weight.detach().numpy())
-        return tf.nn.bias_add(tf.linalg.matmul(x, weight.T), layer.bias.detach().numpy())
+        return tf.nn.bias_add(
+            tf.linalg.matmul(x, self._weight(node, "weight", weight.T)), layer.bias.detach().numpy()
+        )
 
     def _max_pool(self, node: fx.Node, x: Any, layer: nn.MaxPool2d) -> Any:
         kernel, stride = _pair(layer.kernel_size), _pair(layer.stride)

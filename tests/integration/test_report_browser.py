@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.cell import Filters
 from reports.render import render
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -58,12 +59,17 @@ addEventListener("load", () => {
 </script>"""
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rendered(folder: Path, filters: Filters | None = None) -> Path:
     """The report of a synthetic run."""
     sys.path.append(str(Path(__file__).parents[1] / "unit"))
     fixtures = importlib.import_module("fixtures_results")
-    return render(fixtures.write_run(tmp_path_factory.mktemp("run")), fixtures.matrix())
+    return render(fixtures.write_run(folder, filters=filters), fixtures.matrix())
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the usual run."""
+    return rendered(tmp_path_factory.mktemp("run"))
 
 
 def browse(profile: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -101,6 +107,14 @@ def test_no_horizontal_overflow_and_style_is_admitted(report: Path) -> None:
         assert frame["requests"] == 0
         assert frame["outside"] == []
         assert len(frame["charts"]) == 4  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("filters", "charts"), [(Filters(sweep="batch"), 4), (Filters(sweep="isa"), 7)])
+def test_sweeps_do_not_overflow(tmp_path: Path, filters: Filters, charts: int) -> None:
+    for frame in measure(rendered(tmp_path, filters), 1):
+        assert frame["needs"] == frame["width"], frame
+        assert frame["outside"] == []
+        assert len(frame["charts"]) == charts  # type: ignore[arg-type]
 
 
 def test_light_and_dark_follow_the_reader(report: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,25 @@ def test_best_is_sorted_and_stable() -> None:
 def test_counts_come_from_the_log(tmp_path: Path) -> None:
     log = write_log(tmp_path / "a.json", [(1, [7, 1, 2, 3, 4]), (0, [5, 6, 7, 8, 9]), (2, [0, 1, 2, 3, 4])])
     labels = np.array([9, 7, 8], np.int64)
-    assert accuracy.score(log, labels, 3) == {"samples": 3, "top1_correct": 1, "top5_correct": 2}
+    assert accuracy.score(log, labels, 3) == {
+        "samples": 3,
+        "top1_correct": 1,
+        "top5_correct": 2,
+        "top1_correct_bits": "40",
+    }
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_the_bits_say_which_samples_were_right(right: list[bool]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        answers = [(index, [int(one), 2, 3, 4, 5]) for index, one in enumerate(right)]
+        log = write_log(Path(folder) / "a.json", answers[::-1])
+        found = accuracy.score(log, np.ones(60, np.int64), len(right))
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(found["top1_correct_bits"]), np.uint8))
+    assert bits[: len(right)].tolist() == right
+    assert not bits[len(right) :].any()
+    assert len(bits) == -(-len(right) // 8) * 8
+    assert found["top1_correct"] == found["top5_correct"] == sum(right)
 
 
 def test_missing_samples_are_an_error(tmp_path: Path) -> None:

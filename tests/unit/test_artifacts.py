@@ -41,6 +41,22 @@ def find(spec: dict[str, Any], framework: str, method: str = "FP32") -> Recipe:
     return next(r for r in recipes(spec) if (r.framework, r.method) == (framework, method))
 
 
+def test_photographs_are_told_apart_and_their_number_changes_no_artifact(tmp_path: Path) -> None:
+    def made(fingerprint: str, samples: int, lock: str = "l") -> list[Recipe]:
+        data = {"path": "/data", "fingerprint": fingerprint * 64, "samples": samples}
+        return recipes(make_spec(tmp_path, dataset="folder", data=data, lock=lock))
+
+    some, every, others = made("a", 64), made("a", 0), made("b", 0)
+    assert some[0].dataset == "folder-aaaaaaaa"
+    assert some[0].key != every[0].key
+    assert [recipe.key for recipe in some[1:]] == [recipe.key for recipe in every[1:]]
+    assert every[0].key != others[0].key
+    converted = ("tflite", "onnxruntime")
+    keys = [{r.key for r in found if r.framework in converted} for found in (every, others)]
+    assert not keys[0] & keys[1]
+    assert made("a", 0, lock="m")[0].key != every[0].key  # another Pillow may decode otherwise
+
+
 def test_recipes_come_after_their_inputs(tmp_path: Path) -> None:
     seen: set[str] = set()
     for recipe in recipes(make_spec(tmp_path)):
@@ -89,17 +105,6 @@ def test_unknown_method_names_the_near_match(tmp_path: Path) -> None:
 def test_another_schema_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="schema 2"):
         recipes(make_spec(tmp_path, schema=2))
-
-
-def test_file_weights_are_known_by_their_content(tmp_path: Path) -> None:
-    weights = tmp_path / "w.safetensors"
-    weights.write_bytes(b"one")
-    spec = make_spec(tmp_path, weights="file", weights_files={"mobilenet_v2": str(weights)})
-    before = find(spec, "canonical").key
-    weights.write_bytes(b"two")
-    assert find(spec, "canonical").key != before
-    with pytest.raises(ArtifactError, match="no file is named for vgg19"):
-        recipes({**spec, "models": ["vgg19"]})
 
 
 def test_plan_shrinks_as_artifacts_are_stored_and_is_quick(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ MATRIX = matrix.load(Path(__file__).parents[2] / "matrix.toml")
 
 
 def test_quick_on_amd64_is_table_three_and_16x8_in_three_scenarios() -> None:
-    found = plan(MATRIX, "host", "quick", "amd64", Filters())
+    found = plan(MATRIX, "host", "quick", "amd64", Filters(models=("mobilenet_v2",)))
     combinations = {(cell.framework, cell.method) for cell in found.cells}
     assert combinations == {
         ("pytorch", "FP32"),
@@ -52,7 +52,8 @@ def test_openvino_is_absent_on_the_pi_with_its_reason() -> None:
 
 
 def test_filters_narrow_and_ignore_case() -> None:
-    found = plan(MATRIX, "host", "quick", "amd64", Filters(("openvino",), (), ("int8-om",), ("offline",)))
+    filters = Filters(("openvino",), ("mobilenet_v2",), ("int8-om",), ("offline",))
+    found = plan(MATRIX, "host", "quick", "amd64", filters)
     assert [(c.framework, c.method, c.scenario) for c in found.cells] == [("openvino", "INT8-OM", "Offline")]
 
 
@@ -85,3 +86,59 @@ def test_the_resume_key_changes_with_everything_that_makes_a_result_stale() -> N
     others += [key(cell, {"min_queries": 64}, {**used, name: "other"}) for name in used]
     assert len({base, *others}) == 7
     assert base == key(cell, {"min_queries": 64}, dict(reversed(used.items())))
+
+
+FLAGS = [flag for isa in MATRIX.isas.values() for flag in isa.flags]
+
+
+def test_quick_measures_the_papers_three_models() -> None:
+    found = plan(MATRIX, "host", "quick", "amd64", Filters())
+    assert {cell.model for cell in found.cells} == {"mobilenet_v2", "vgg19", "densenet121"}
+    assert len(found.cells) == 108
+
+
+def test_the_batch_sweep_is_figure_6() -> None:
+    found = plan(MATRIX, "host", "quick", "amd64", Filters(sweep="batch"))
+    assert {cell.scenario for cell in found.cells} == {"Offline"}
+    assert {cell.batch for cell in found.cells} == {1, 2, 4, 8, 16, 32}
+    assert {(cell.framework, cell.method) for cell in found.cells} == {
+        *(("tflite", method) for method in ("FP32", "INT8-SQ")),
+        *(("onnxruntime", method) for method in ("FP32", "INT8-SQ")),
+        *(("openvino", method) for method in ("FP32", "INT8-OM")),
+    }
+
+
+def test_a_filter_takes_the_place_of_a_sweeps_own_list() -> None:
+    filters = Filters(("pytorch",), ("vgg19",), ("FP32",), sweep="batch")
+    found = plan(MATRIX, "host", "quick", "amd64", filters)
+    assert {(cell.framework, cell.model, cell.method) for cell in found.cells} == {
+        ("pytorch", "vgg19", "FP32")
+    }
+    assert len(found.cells) == 6
+
+
+def test_the_isa_sweep_caps_what_can_be_capped_and_says_why_the_rest_cannot() -> None:
+    found = plan(MATRIX, "host", "quick", "amd64", Filters(sweep="isa"), FLAGS)
+    assert {cell.framework for cell in found.cells} == {"pytorch", "openvino"}
+    assert list(dict.fromkeys(cell.isa for cell in found.cells)) == list(MATRIX.sweeps["isa"].isas)
+    reasons = {row.framework: row.reason for row in found.absent if "capped" in row.reason}
+    assert set(reasons) == {"tflite", "onnxruntime"}
+
+
+def test_a_cap_that_this_cpu_does_not_reach_is_absent_with_its_reason() -> None:
+    found = plan(MATRIX, "host", "quick", "amd64", Filters(("openvino",), sweep="isa"), ["avx2"])
+    assert {cell.isa for cell in found.cells} == {"AVX2", "native"}
+    assert any("AVX-512 with VNNI" in row.reason for row in found.absent)
+
+
+@pytest.mark.parametrize(("flags", "isa"), [(FLAGS, "AVX512_CORE"), (["avx2"], "native")])
+def test_a_platforms_cap_holds_only_where_the_cpu_has_more(flags: list[str], isa: str) -> None:
+    found = plan(MATRIX, "ri2", "quick", "amd64", Filters(("openvino",)), flags)
+    assert {cell.isa for cell in found.cells} == {isa}
+
+
+def test_weights_are_part_of_the_cell_and_of_its_name() -> None:
+    filters = Filters(("openvino",), ("mobilenet_v2",), weights={"mobilenet_v2": "file-1a2b3c4d"})
+    [cell, *_] = plan(MATRIX, "host", "quick", "amd64", filters).cells
+    assert cell.weights == "file-1a2b3c4d"
+    assert "mobilenet_v2-file-1a2b3c4d" in cell.id

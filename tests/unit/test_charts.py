@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import charts
+from reports import axes, charts
 from reports.charts import Bar, Chart, Marker
 
 
@@ -71,6 +71,32 @@ def test_markers_use_a_second_axis_in_per_cent() -> None:
     assert all(float(point.split(",")[1]) < min(tops) for point in line.split())
 
 
+def test_speedups_have_an_axis_in_times_with_a_line_at_one_and_a_line_by_method() -> None:
+    svg = drawn(
+        bar(5, "FP32", "batch 1"),
+        bar(6, "INT8-SQ", "batch 1", marker=Marker(1.2, 1.1, 1.3)),
+        bar(5, "FP32", "batch 2"),
+        bar(9, "INT8-SQ", "batch 2", marker=Marker(1.8, None, None)),
+        marker_label="speedup",
+        marker_unit=charts.TIMES,
+        reference=1.0,
+        linked=charts.BY_LABEL,
+    )
+    assert {f"1{charts.TIMES}", f"2{charts.TIMES}"} <= set(texts(svg))
+    assert sum(node.get("class") == "reference" for node in svg.iter("line")) == 1
+    (line,) = svg.iter("polyline")
+    assert len(line.get("points", "").split()) == 2
+    assert sum(node.get("class") == "whisker" for node in svg.iter("path")) == 1
+    assert not list(drawn(bar(5, marker=Marker(1, 1, 1)), linked="").iter("polyline"))
+
+
+def test_a_long_group_name_takes_two_lines_and_room_for_them() -> None:
+    long, short = drawn(bar(1, group="AVX-512 without VNNI")), drawn(bar(1, group="AVX2"))
+    group = next(node for node in long.iter("text") if node.get("class") == "group")
+    assert [node.text for node in group] == ["AVX-512", "without", "VNNI"]
+    assert int(long.get("height", "0")) > int(short.get("height", "0"))
+
+
 def test_names_are_escaped_and_nothing_is_styled_or_scripted() -> None:
     chart = Chart("c", "<b>", '"&', "ms", [bar(1, "<script>x</script>", "<i>")])
     page = str(charts.draw(chart)) + str(charts.defs())
@@ -93,7 +119,7 @@ def test_all_zero_and_nothing_measured_still_draw() -> None:
 
 @given(st.floats(0, 1e6), st.floats(1e-3, 1e6))
 def test_ticks_hold_the_range(low: float, span: float) -> None:
-    ticks = charts.nice_ticks(low, low + span)
+    ticks = axes.nice_ticks(low, low + span)
     assert ticks[0] <= low + 1e-6 * span + 1e-9
     assert ticks[-1] >= (low + span) * (1 - 1e-9) - 1e-6
     assert ticks == sorted(ticks)

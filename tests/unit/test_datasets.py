@@ -1,4 +1,4 @@
-"""bench.datasets: what is embedded, that its splits never mix, and that preprocessing is the paper's."""
+"""bench.datasets.embedded: what is embedded, that its splits never mix, preprocessing as the paper's."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import artifacts, datasets
-from bench.datasets import make_fashion_mnist
-from bench.errors import ArtifactError
+from bench import artifacts
+from bench.datasets import embedded, make_fashion_mnist, source
 
 IDX_FILES = Path("/usr/share/datasets/fashion-mnist")
 
 
 @pytest.fixture(scope="module")
-def fashion() -> datasets.Dataset:
-    return datasets.load("fashion-mnist")
+def fashion() -> embedded.Dataset:
+    return embedded.load()
 
 
-def test_what_is_embedded(fashion: datasets.Dataset) -> None:
+def test_what_is_embedded(fashion: embedded.Dataset) -> None:
     assert {part: split.images.shape for part, split in fashion.splits.items()} == {
         "fit": (1200, 28, 28),
         "calibration": (128, 28, 28),
@@ -28,57 +27,59 @@ def test_what_is_embedded(fashion: datasets.Dataset) -> None:
     }
     assert len(fashion.classes) == 10
     assert fashion.classes[9] == "Ankle boot"
-    archive = Path(datasets.__file__).with_name("fashion_mnist.npz")
+    archive = Path(embedded.__file__).with_name("fashion_mnist.npz")
     assert archive.stat().st_size < 1_100_000
     assert "MIT" in archive.with_name("LICENSE.fashion-mnist").read_text()
 
 
-def test_splits_share_no_image(fashion: datasets.Dataset) -> None:
+def test_splits_share_no_image(fashion: embedded.Dataset) -> None:
     found = [{image.tobytes() for image in split.images} for split in fashion.splits.values()]
     assert len(set.union(*found)) == sum(map(len, found)) == 1200 + 128 + 512
 
 
-def test_every_prefix_is_balanced(fashion: datasets.Dataset) -> None:
+def test_every_prefix_is_balanced(fashion: embedded.Dataset) -> None:
     for split in fashion.splits.values():
         for length in (10, 32, 64, len(split.labels)):
             counts = np.bincount(split.labels[:length], minlength=10)
             assert counts.max() - counts.min() <= 1
 
 
-def test_unknown_dataset_names_the_near_match() -> None:
-    with pytest.raises(ArtifactError, match="Did you mean 'fashion-mnist'"):
-        datasets.load("fashion_mnist")
+def test_the_host_knows_how_many_images_are_embedded(fashion: embedded.Dataset) -> None:
+    found = source.find("fashion-mnist")
+    assert (found.label, found.path, found.data("", 64)) == ("fashion-mnist", None, None)
+    assert found.test == len(fashion.splits["test"].labels)
+    assert found.calibration == len(fashion.splits["calibration"].labels)
 
 
 def test_resize_is_exact_on_a_ramp() -> None:
     """Half-pixel centres: output pixel o reads input (o + 0.5) / 8 - 0.5, clamped at the borders."""
     ramp = np.tile(np.arange(28, dtype=np.uint8), (1, 28, 1))
     expected = np.clip((np.arange(224) + 0.5) / 8 - 0.5, 0, 27)
-    resized = datasets.resize_bilinear(ramp)
+    resized = embedded.resize_bilinear(ramp)
     assert resized.dtype == np.float32
     assert np.array_equal(resized[0], np.tile(expected.astype(np.float32), (224, 1)))
-    assert np.array_equal(datasets.resize_bilinear(ramp.transpose(0, 2, 1))[0].T, resized[0])
+    assert np.array_equal(embedded.resize_bilinear(ramp.transpose(0, 2, 1))[0].T, resized[0])
 
 
 def test_preprocess_scales_and_normalises_as_the_paper() -> None:
-    white = datasets.preprocess(np.full((2, 28, 28), 255, np.uint8))
+    white = embedded.preprocess(np.full((2, 28, 28), 255, np.uint8))
     assert white.shape == (2, 3, 224, 224)
     assert white.dtype == np.float32
     expected = (1 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     assert np.allclose(white[0, :, 100, 100], expected, atol=1e-6)
 
 
-def test_written_arrays_match_their_manifest(tmp_path: Path, fashion: datasets.Dataset) -> None:
+def test_written_arrays_match_their_manifest(tmp_path: Path, fashion: embedded.Dataset) -> None:
     small = {
-        part: datasets.Split(split.images[:5], split.labels[:5]) for part, split in fashion.splits.items()
+        part: embedded.Split(split.images[:5], split.labels[:5]) for part, split in fashion.splits.items()
     }
-    datasets.write(datasets.Dataset("fashion-mnist", fashion.classes, fashion.licence, small), tmp_path)
+    embedded.write(embedded.Dataset("fashion-mnist", fashion.classes, fashion.licence, small), tmp_path)
     artifacts.verify_data(tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest["files"]) == {path.name for path in tmp_path.iterdir()} - {"manifest.json"}
     images = np.load(tmp_path / "test-images.npy", mmap_mode="r")
     assert list(images.shape) == manifest["files"]["test-images.npy"]["shape"] == [5, 3, 224, 224]
-    assert np.array_equal(images, datasets.preprocess(fashion.splits["test"].images[:5]))
+    assert np.array_equal(images, embedded.preprocess(fashion.splits["test"].images[:5]))
     assert np.load(tmp_path / "test-labels.npy").tolist() == [0, 1, 2, 3, 4]
 
 
@@ -86,4 +87,4 @@ def test_written_arrays_match_their_manifest(tmp_path: Path, fashion: datasets.D
 def test_the_archive_is_made_byte_for_byte(tmp_path: Path) -> None:
     made = tmp_path / "made.npz"
     make_fashion_mnist.write(make_fashion_mnist.make(IDX_FILES), made)
-    assert made.read_bytes() == Path(datasets.__file__).with_name("fashion_mnist.npz").read_bytes()
+    assert made.read_bytes() == Path(embedded.__file__).with_name("fashion_mnist.npz").read_bytes()

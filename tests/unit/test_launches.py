@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fixtures_results import matrix, result_of
 
 from bench import results
@@ -16,23 +14,29 @@ from images import launches
 
 MATRIX = matrix()
 PLAN = plan(
-    MATRIX, "host", "quick", "amd64", Filters(("openvino", "onnxruntime"), (), ("FP32", "INT8-OM"), ())
+    MATRIX,
+    "host",
+    "quick",
+    "amd64",
+    Filters(("openvino", "onnxruntime"), ("mobilenet_v2",), ("FP32", "INT8-OM"), ()),
 )
 GROUPS = launches.groups(PLAN)
 ARTIFACTS = {group: Artifact("k", f"{n}" * 64, Path("x"), 1, ("f",), {}) for n, group in enumerate(GROUPS)}
+ASKING = launches.Asking(MATRIX, MATRIX.profiles["quick"], 512)
 USED: dict[str, dict[str, Any]] = {name: {"lock": "l", "data": "d"} for name in ("openvino", "onnxruntime")}
 
 
 def todo(cells: Path) -> launches.Todo:
-    return launches.todo(MATRIX, "quick", ARTIFACTS, USED, cells)
+    return launches.todo(ASKING, ARTIFACTS, USED, cells)
 
 
 def measured(cells: Path, rounds: int, cell_key: str = "") -> str:
     """Write a result of the first cell with this many rounds; return its id."""
     group = GROUPS[0]
     cell = group.cells[0]
-    asked = launches.asked(MATRIX, MATRIX.profiles["quick"], cell.scenario)
-    right = key(cell, asked, {"artifact": ARTIFACTS[group].sha256, **USED[group.framework]})
+    right = key(
+        cell, ASKING.of(cell.scenario), {"artifact": ARTIFACTS[group].sha256, **USED[group.framework]}
+    )
     result = {**result_of(cell, MATRIX, "quick", rounds), "id": cell.id, "key": cell_key or right}
     results.save(cells / f"{cell.id}.json", result)
     return cell.id
@@ -62,23 +66,42 @@ def test_a_result_of_another_key_is_stale_and_set_aside(tmp_path: Path) -> None:
     assert results.load(kept)["key"] == "f" * 64
 
 
+def test_a_result_of_an_older_kit_is_stale_not_damaged(tmp_path: Path) -> None:
+    done = measured(tmp_path, rounds=1)
+    (tmp_path / f"{done}.json").write_text('{"schema": 1, "id": "x"}')
+    work = todo(tmp_path)
+    assert (work.stale, work.damaged) == ([done], {})
+
+
 def test_a_damaged_result_is_named_and_its_cell_is_not_launched(tmp_path: Path) -> None:
     done = measured(tmp_path, rounds=1)
-    (tmp_path / f"{done}.json").write_text('{"schema": 1,')
+    (tmp_path / f"{done}.json").write_text('{"schema": 2,')
     work = todo(tmp_path)
     assert "damaged result" in work.damaged[done]
     assert not any(spec["id"] == done for launch in work.launches for spec in launch.cells)
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-def test_predictions_shrink_with_threads_and_respect_the_cap(threads: int) -> None:
-    profile = MATRIX.profiles["quick"]
-    for cell in PLAN.cells:
-        seconds = launches.predict_cell(MATRIX, profile, cell, threads)
-        assert seconds >= launches.predict_cell(MATRIX, profile, cell, threads * 2)
-    slow = replace(PLAN.cells[0], model="vgg19")
-    cap = profile.scenarios[slow.scenario].max_duration
-    assert (
-        launches.predict_cell(MATRIX, profile, slow, 1)
-        <= profile.rounds * (cap + launches.CELL_SECONDS) + 1000
-    )
+def test_what_is_asked_ends_where_the_data_ends() -> None:
+    few = launches.Asking(MATRIX, MATRIX.profiles["paper-table1"], 150)
+    assert few.of("Offline")["performance_samples"] == 150
+    assert few.of("Offline")["accuracy_samples"] == 150
+
+
+def test_accuracy_is_not_asked_for_without_a_reason_in_its_place() -> None:
+    quick = launches.Asking(MATRIX, MATRIX.profiles["quick"], 512)
+    assert quick.of("SingleStream")["accuracy_samples"] == 0
+    assert "this scenario" in quick.of("SingleStream")["accuracy_reason"]
+    assert quick.of("Offline")["accuracy_reason"] is None
+    blind = launches.Asking(MATRIX, MATRIX.profiles["quick"], 512, "other classes")
+    assert blind.of("Offline")["accuracy_samples"] == 0
+    assert blind.of("Offline")["accuracy_reason"] == "other classes"
+
+
+def test_each_cap_is_a_launch_of_its_own() -> None:
+    flags = [flag for isa in MATRIX.isas.values() for flag in isa.flags]
+    found = plan(MATRIX, "host", "quick", "amd64", Filters(("openvino",), sweep="isa"), flags)
+    gathered = launches.groups(found)
+    assert [(group.method, group.isa) for group in gathered] == [
+        (method, isa) for method in ("FP32", "INT8-OM") for isa in MATRIX.sweeps["isa"].isas
+    ]
+    assert all({cell.isa for cell in group.cells} == {group.isa} for group in gathered)

@@ -306,14 +306,3 @@ def test_calibration_takes_the_fastest_call() -> None:
     assert found.calls >= 3
     assert 0 < found.seconds_per_call < 0.15
     assert len(runner.seen) == found.calls + 3
-
-
-# --------------------------------------------------------------------------------------------- evidence
-
-
-def test_evidence_warns_where_a_method_did_not_run_as_its_name_says() -> None:
-    found = evidence.judge("INT8-SQ", {"f32": 4, "u8": 48})
-    assert found.summary == "48 of 52 convolutions in u8, 4 of 52 convolutions in f32"
-    assert found.warnings == ("method says INT8-SQ but 4 of 52 convolutions ran in f32",)
-    assert evidence.judge("FP32", {"f32": 52}).warnings == ()
-    assert "not proven" in evidence.judge("FP32", {}).warnings[0]

@@ -57,6 +57,19 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
     ),
     (lambda d: d["impossible"].append(d["impossible"][0]), ["impossible[6]", "duplicate"]),
     (lambda d: d["impossible"].pop(0), ["methods.INT8-DQ.frameworks", "pytorch", "says why"]),
+    (lambda d: d["platforms"]["ri2"].update(isa="AVX512"), ["platforms.ri2.isa", "AVX512_CORE"]),
+    (lambda d: d["sweeps"]["isa"].update(isas=["AVX"]), ["sweeps.isa.isas", "AVX2"]),
+    (
+        lambda d: d["isas"]["AVX2"]["environment"].pop("openvino"),
+        ["frameworks.openvino.uncapped", "isas.AVX2", "says why"],
+    ),
+    (
+        lambda d: d["frameworks"]["openvino"].update(uncapped="no switch"),
+        ["frameworks.openvino.uncapped", "isas.AVX2.environment"],
+    ),
+    (lambda d: d["models"]["vgg19"]["zoo"]["tflite"].pop("sha256"), ["vgg19.zoo.tflite", "no hash"]),
+    (lambda d: d["models"]["vgg19"]["zoo"]["openvino"].pop("url"), ["vgg19.zoo.openvino", "no url"]),
+    (lambda d: d["models"]["vgg19"].pop("imagenet"), ["vgg19.zoo.pytorch", "models.vgg19.imagenet"]),
     (lambda d: d.update(schema=2), ["schema", "2"]),
     (lambda d: d.update(platforms=[]), ["platforms", "expected a table"]),
     (lambda d: d["defaults"].update(profile="quik"), ["defaults.profile", "quick"]),
@@ -115,6 +128,16 @@ def test_what_the_schema_refuses_the_loader_refuses(path: tuple[Any, ...], junk:
         loads = True
     except MatrixError as error:
         loads = False
-        references = ("unknown", "says why", "offers it", "missing table", "duplicate")
+        references = (
+            "unknown",
+            "says why",
+            "offers it",
+            "missing table",
+            "duplicate",
+            "caps it",
+            "no hash",
+            "no url",
+            "is missing",
+        )
         assert not fits or any(word in str(error) for word in references)
     assert fits or not loads

@@ -19,7 +19,8 @@ from bench import results
 from bench.cell import Filters
 from bench.errors import ResultError
 from reports import provenance
-from reports.load import FAILED, NOT_REACHED, read
+from reports.command import command
+from reports.load import FAILED, LEFT_OUT, NOT_REACHED, read
 from reports.render import render
 
 
@@ -100,12 +101,13 @@ def test_words_that_must_and_must_not_appear(run: Path) -> None:
 
 
 def test_five_hundred_cells_render_in_three_seconds(tmp_path: Path) -> None:
-    cells = [
-        replace(one, model=model, batch=batch)
-        for one in fixtures.cells_of()
-        for model in ("mobilenet_v2", "vgg19", "densenet121")
-        for batch in (1, 2, 4, 8, 16)
-    ][:510]
+    everything = Filters(models=tuple(MATRIX.models), sweep="isa")
+    cells = fixtures.cells_of("quick", Filters())
+    cells += fixtures.cells_of("quick", everything)
+    cells += fixtures.cells_of("quick", replace(everything, sweep="batch"))
+    cells += [replace(one, weights="zoo") for one in cells]
+    cells = list(dict.fromkeys(cells))[:510]
+    assert len(cells) > 500
     for one in cells:
         fixtures.save(tmp_path, one.id, fixtures.result_of(one, MATRIX, "quick", 3))
     (tmp_path / "run.json").write_text(json.dumps(fixtures.run_json(cells, [], "quick")), encoding="utf-8")
@@ -161,6 +163,32 @@ def test_failed_and_not_reached_and_lost_rounds(tmp_path: Path) -> None:
     assert "OpenVINO has no dynamic quantization" in text
 
 
+def test_cells_left_out_say_why_and_do_not_make_a_run_incomplete(tmp_path: Path) -> None:
+    slow = [cell("tflite", "INT16x8", scenario) for scenario in MATRIX.scenarios]
+    rows = [{"id": one.id, "reason": "predicted 640 s a round, over the limit of 60 s"} for one in slow]
+    run = fixtures.write_run(tmp_path, excluded=rows)
+    for one in slow[:2]:
+        results.path_of(run, one.id).unlink()
+    found = read(run)
+    assert found.complete
+    assert not found.lost
+    assert {one.state for one in found.left_out} == {LEFT_OUT}
+    assert len(found.left_out) == 2  # the third has a result all the same
+    text = Page(page(run)).text
+    assert "complete All 34 planned cells were measured; 2 more were left out" in text
+    assert "not measured (left out: predicted 640 s a round, over the limit of 60 s)" in text
+    assert "failed;" not in text
+
+
+def test_a_result_of_an_older_kit_is_not_damaged(run: Path) -> None:
+    of = cell("openvino", "FP32", "Offline")
+    results.path_of(run, of.id).write_text(json.dumps({"schema": 1, "id": of.id}), encoding="utf-8")
+    found = read(run)
+    assert [(one.id, one.state) for one in found.not_measured] == [(of.id, NOT_REACHED)]
+    assert "an older kit" in found.not_measured[0].reason
+    assert not found.complete
+
+
 def test_a_run_with_no_result_yet_claims_nothing(tmp_path: Path) -> None:
     run = fixtures.write_run(tmp_path, complete=False)
     for path in (run / "cells").iterdir():
@@ -194,12 +222,29 @@ def test_an_unusable_run_is_one_clear_error(tmp_path: Path, content: str | None)
 
 
 def test_the_command_repeats_the_filters(tmp_path: Path) -> None:
-    everything = fixtures.write_run(tmp_path / "all")
-    assert provenance.command(read(everything), MATRIX) == (
-        "./invoke build run --platform host --profile quick --engine docker"
-    )
-    few = fixtures.write_run(tmp_path / "few", filters=Filters(frameworks=("tflite",), methods=("FP32",)))
-    assert provenance.command(read(few), MATRIX).endswith("--framework tflite --method FP32")
+    everything = fixtures.write_run(tmp_path / "all", filters=Filters())
+    usual = "./invoke build run --platform host --profile quick --engine docker"
+    assert command(read(everything), MATRIX) == usual
+    filters = Filters(("tflite",), ("mobilenet_v2",), ("FP32",))
+    few = fixtures.write_run(tmp_path / "few", filters=filters)
+    assert command(read(few), MATRIX).endswith("--framework tflite --model mobilenet_v2 --method FP32")
+    for sweep in MATRIX.sweeps:
+        name = f"host-quick-{sweep}"
+        one = fixtures.write_run(tmp_path / sweep, filters=Filters(sweep=sweep), run=name)
+        assert command(read(one), MATRIX) == f"{usual} --sweep {sweep}"
+
+
+def test_the_command_names_weights_and_data_that_are_the_users_own(tmp_path: Path) -> None:
+    filters = Filters(models=("vgg19",), weights={"vgg19": "file-1a2b3c4d"})
+    run = fixtures.write_run(tmp_path, filters=filters, run="host-quick-mine")
+    for one in fixtures.cells_of("quick", filters):
+        fixtures.change(run, one, dataset="imagenet-99887766")
+    told = command(read(run), MATRIX)
+    assert "--weights file:PATH --dataset imagenet:PATH --name host-quick-mine --model vgg19" in told
+    text = Page(page(run)).text
+    assert "the weights file has SHA-256 1a2b3c4d… and the images are imagenet-99887766" in text
+    assert "weights of a user's file (SHA-256 1a2b3c4d…) on ImageNet validation images (99887766)" in text
+    assert "not ImageNet accuracy" not in text
 
 
 def test_mixed_environments_are_noticed(run: Path) -> None:

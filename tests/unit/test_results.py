@@ -44,7 +44,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 def result(*rounds: dict[str, Any]) -> dict[str, Any]:
     """A valid result with these rounds."""
     return {
-        "schema": 1,
+        "schema": results.SCHEMA,
         "id": "x",
         "key": KEY,
         "cell": {
@@ -122,11 +122,31 @@ def test_what_is_no_result_is_a_result_error(tmp_path: Path, text: str) -> None:
         results.load(path)
 
 
-def test_another_schema_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", [results.SCHEMA + 1, 0, None, "1"])
+def test_another_schema_is_named_and_damaged(tmp_path: Path, schema: object) -> None:
     path = tmp_path / "x.json"
-    path.write_text(json.dumps({**result(row(1)), "schema": 2}))
-    with pytest.raises(ResultError, match="schema 2, expected 1"):
+    path.write_text(json.dumps({**result(row(1)), "schema": schema}))
+    with pytest.raises(ResultError, match=f"schema {schema!r}, expected {results.SCHEMA}") as caught:
         results.load(path)
+    assert not isinstance(caught.value, results.OlderResultError)
+
+
+def test_a_result_of_an_older_kit_can_be_told_from_a_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"schema": results.SCHEMA - 1, "id": "x"}))
+    with pytest.raises(results.OlderResultError):
+        results.load(path)
+
+
+@pytest.mark.parametrize("bits", ["", "0", "FF", "0x", "ff "])
+def test_correctness_bits_are_whole_bytes_of_hex(tmp_path: Path, bits: str) -> None:
+    accuracy = {"scenario": "Offline", "samples": 0, "top1_correct": 0, "top5_correct": 0, "logs": "l"}
+    document = {**result(row(1)), "accuracy": {**accuracy, "top1_correct_bits": bits}}
+    if bits:
+        with pytest.raises(ResultError, match="accuracy"):
+            results.save(tmp_path / "x.json", document)
+    else:
+        results.save(tmp_path / "x.json", document)
 
 
 def test_a_missing_field_is_named(tmp_path: Path) -> None:

@@ -98,9 +98,3 @@ def test_wilson_holds_the_share(trials: int, data: st.DataObject) -> None:
     found = stats.wilson(successes, trials)
     assert found is not None
     assert 0 <= found[0] <= successes / trials <= found[1] <= 1
-
-
-def test_difference_is_newcombes_example() -> None:
-    # Newcombe (1998), Statistics in Medicine 17:873, table II (a), method 10: 56/70 - 48/80.
-    assert stats.difference((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    assert stats.difference((1, 2), (0, 0)) is None

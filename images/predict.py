@@ -1,0 +1,91 @@
+"""How long a cell will take: from a measured speed where there is one, else from the model's size.
+
+The same arithmetic that bench/measure.py follows: warm-up and calibration, LoadGen's minimum counts
+and durations, and in the first round the comparison with the reference and the accuracy run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.matrix import Matrix
+from images.launches import Group, Launch
+
+LAUNCH_SECONDS = 2.5  # start of an interpreter, a framework and a container
+CELL_SECONDS = 0.5  # compiling for the scenario, evidence, logs
+GUESSED_GMACS_PER_CORE_SECOND = 15.0  # FP32 MobileNetV2 on one AVX-512 core: order of magnitude only
+CALIBRATION_CALLS = 4  # warm-up and timed calls of a slow model
+REFERENCE_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds to load an artifact and to infer one sample at batch 1; `measured` on this machine or not."""
+
+    load_seconds: float
+    seconds_per_sample: float
+    measured: bool
+
+
+def guess(matrix: Matrix, model: str, threads: int) -> Speed:
+    """A speed from the model's size alone: lets a user see "minutes" against "days"."""
+    seconds = matrix.models[model].gmacs / (GUESSED_GMACS_PER_CORE_SECOND * threads)
+    return Speed(0.5, seconds, False)
+
+
+def cell_seconds(batch: int, asked: Mapping[str, Any], speed: Speed, number: int) -> float:
+    """Predicted seconds of one cell in round `number`; `asked` is what LoadGen is asked (launches.Asking)."""
+    sample = speed.seconds_per_sample
+    call = batch * sample
+    query = sample * max(1, asked["samples_per_query"])
+    timed = max(asked["min_duration"], asked["min_queries"] * query)
+    if asked["max_duration"]:
+        timed = min(timed, asked["max_duration"])
+    timed = max(timed, call)  # one batch or query is issued whatever the limit
+    calibration = min(CALIBRATION_CALLS * call, 0.6 + 2 * call)
+    total: float = CELL_SECONDS + calibration + timed
+    if number == 1:
+        total += _limited(REFERENCE_SAMPLES * sample, asked["accuracy_limit"] / 2)
+        total += _limited(asked["accuracy_samples"] * sample, asked["accuracy_limit"])
+    return total
+
+
+def _limited(seconds: float, limit: float) -> float:
+    return min(seconds, limit) if limit else seconds
+
+
+def seconds(launches: Iterable[Launch], speeds: Mapping[Group, Speed]) -> list[float]:
+    """Predicted seconds of each launch: the artifact is loaded once, then each cell in turn."""
+    predicted = []
+    for launch in launches:
+        speed = speeds[launch.group]
+        own = sum(cell_seconds(cell["batch"], cell["settings"], speed, launch.round) for cell in launch.cells)
+        predicted.append(LAUNCH_SECONDS + speed.load_seconds + own)
+    return predicted
+
+
+def within(
+    launches: Iterable[Launch], speeds: Mapping[Group, Speed], limit: float
+) -> tuple[list[Launch], list[dict[str, str]]]:
+    """Drop the cells one round of which is predicted to take over `limit` seconds (0: none).
+
+    Judged without the first round's accuracy run. Returns the launches that remain, and the dropped
+    cells with the reason.
+    """
+    kept, dropped = [], {}
+    for launch in launches:
+        speed, cells = speeds[launch.group], []
+        for cell in launch.cells:
+            predicted = cell_seconds(cell["batch"], cell["settings"], speed, 2)
+            if limit and predicted > limit:
+                dropped[cell["id"]] = (
+                    f"one round would take about {predicted:.0f} s, at {speed.seconds_per_sample:.3g} s a "
+                    f"sample: over the profile's limit of {limit:g} s; --no-limit measures it"
+                )
+            else:
+                cells.append(cell)
+        if cells:
+            kept.append(replace(launch, cells=tuple(cells)))
+    return kept, [{"id": cell_id, "reason": reason} for cell_id, reason in dropped.items()]

@@ -1,0 +1,60 @@
+"""Kernel evidence by variant: which code path ran, and the highest instruction set it shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.matrix import Matrix
+from reports.book import Chapter, Variant
+from reports.load import Measured
+from reports.text import joined
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Which code path ran, for the scenarios in which it was the same one.
+
+    `isa` is the highest instruction set seen, "" where the framework does not show it.
+    """
+
+    variant: Variant
+    scenarios: str
+    summary: str
+    warnings: tuple[str, ...]
+    isa: str
+    facts: str
+
+
+def evidence(chapter: Chapter, matrix: Matrix) -> tuple[Evidence, ...]:
+    """Return one row for each different code path of each variant."""
+    return tuple(row for variant in chapter.variants for row in _rows(variant, matrix))
+
+
+def highest_isa(facts: Mapping[str, Any], matrix: Matrix) -> str:
+    """Return the highest level of the evidence (bench/isa.py), as the matrix titles it; "" for none."""
+    isa = facts.get("isa")
+    name = str(isa.get("highest") or "") if isinstance(isa, dict) else ""
+    level = matrix.isas.get(name.upper())
+    return level.title if level else name
+
+
+def _rows(variant: Variant, matrix: Matrix) -> list[Evidence]:
+    paths: dict[tuple[str, tuple[str, ...], str, str], list[str]] = {}
+    for one in variant.measured:
+        facts = one.evidence["facts"]
+        told = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False)
+        path = (
+            one.evidence["summary"],
+            tuple(one.evidence["warnings"]),
+            highest_isa(facts, matrix),
+            told,
+        )
+        paths.setdefault(path, []).append(_scenario(one))
+    return [Evidence(variant, joined(names), *path) for path, names in paths.items()]
+
+
+def _scenario(one: Measured) -> str:
+    return f"{one.cell.scenario} (batch {one.cell.batch})"

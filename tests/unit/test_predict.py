@@ -1,0 +1,65 @@
+"""Predicted durations: in proportion to what was calibrated, capped by the profile, honest about limits."""
+
+from __future__ import annotations
+
+import pytest
+from fixtures_results import matrix
+
+from bench.cell import Filters, plan
+from images.launches import Asking, Launch, groups
+from images.predict import Speed, cell_seconds, guess, seconds, within
+
+MATRIX = matrix()
+ASKING = Asking(MATRIX, MATRIX.profiles["quick"], 512)
+PLAN = plan(MATRIX, "host", "quick", "amd64", Filters(("tflite",), ("vgg19",), ("FP32", "INT16x8")))
+LAUNCHES = [
+    Launch(
+        group,
+        number,
+        tuple(
+            {"id": cell.id, "batch": cell.batch, "settings": ASKING.of(cell.scenario)} for cell in group.cells
+        ),
+    )
+    for number in (1, 2, 3)
+    for group in groups(PLAN)
+]
+FAST, SLOW = groups(PLAN)
+SPEEDS = {FAST: Speed(1.0, 0.2, measured=True), SLOW: Speed(1.0, 12.0, measured=True)}
+
+
+@pytest.mark.parametrize("scenario", ["SingleStream", "MultiStream", "Offline"])
+def test_a_slower_model_is_never_predicted_faster(scenario: str) -> None:
+    asked = ASKING.of(scenario)
+    found = [cell_seconds(8, asked, Speed(0.5, 10.0**power, measured=True), 1) for power in range(-4, 2)]
+    assert found == sorted(found)
+
+
+def test_the_first_round_costs_the_accuracy_run_within_its_limit() -> None:
+    asked = ASKING.of("Offline")
+    speed = Speed(0.5, 1.0, measured=True)
+    extra = cell_seconds(32, asked, speed, 1) - cell_seconds(32, asked, speed, 2)
+    assert extra == pytest.approx(asked["accuracy_limit"] * 1.5)
+
+
+def test_cells_over_the_limit_are_left_out_in_every_round_with_the_reason() -> None:
+    kept, dropped = within(LAUNCHES, SPEEDS, 60.0)
+    left = {row["id"]: row["reason"] for row in dropped}
+    slow = {cell.scenario: cell.id for cell in SLOW.cells}
+    assert set(left) == {slow["MultiStream"], slow["Offline"]}
+    assert "--no-limit" in left[slow["Offline"]]
+    assert "60 s" in left[slow["Offline"]]
+    assert {cell["id"] for launch in kept for cell in launch.cells} == {
+        *(cell.id for cell in FAST.cells),
+        slow["SingleStream"],
+    }
+    assert len(seconds(kept, SPEEDS)) == len(kept)
+
+
+def test_no_limit_leaves_nothing_out() -> None:
+    assert within(LAUNCHES, SPEEDS, 0.0) == (LAUNCHES, [])
+
+
+def test_a_guess_says_that_it_is_one_and_grows_with_the_model() -> None:
+    small, large = guess(MATRIX, "mobilenet_v2", 2), guess(MATRIX, "vgg19", 2)
+    assert not small.measured
+    assert large.seconds_per_sample > small.seconds_per_sample

@@ -1,0 +1,99 @@
+"""bench.prepare: events, what one failure costs, what another prepare finds. The workshop is a stand-in."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from test_artifacts import make_spec
+
+from bench import artifacts, prepare
+from bench.artifacts import Artifact
+from bench.errors import ArtifactError
+from bench.recipes import Recipe
+
+WANTED = [
+    {"framework": "tflite", "method": "FP32"},
+    {"framework": "tflite", "method": "INT16x8"},
+    {"framework": "tflite", "method": "FP16"},
+    {"framework": "openvino", "method": "FP32"},
+]
+
+
+class Workshop:
+    """Stores a few bytes for each recipe, but fails at those named in the spec."""
+
+    def __init__(self, spec: dict[str, Any], cache: Path, scratch: Path, progress: Any) -> None:
+        self._cache = cache
+        self._bad = spec.get("bad", {})
+        self._progress = progress
+
+    def make(self, recipe: Recipe) -> Artifact:
+        if recipe.framework == "dataset":
+            self._progress(1, 2)
+        with artifacts.workspace(self._cache, recipe) as directory:
+            (directory / "model.bin").write_text(recipe.key)
+            bad = self._bad.get(recipe.method)
+            if bad == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if bad:
+                raise ArtifactError(bad)
+            return artifacts.store(self._cache, recipe, directory, {"versions": {}, "agreement": None})
+
+
+@pytest.fixture(autouse=True)
+def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("bench.workshop")
+    module.Workshop = Workshop  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "bench.workshop", module)
+
+
+def run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], **changes: Any
+) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
+    spec = make_spec(tmp_path / "cache", wanted=WANTED, models=["vgg19", "mobilenet_v2"], **changes)
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(spec))
+    code = prepare.main(str(path))
+    return code, [json.loads(line) for line in capfd.readouterr().out.splitlines()], spec
+
+
+def test_everything_is_made_once_and_announced(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, events, spec = run(tmp_path, capfd)
+    made = [event for event in events if event["event"] == "artifact"]
+    assert (code, len(made)) == (0, 1 + 2 * (2 + len(WANTED)))
+    assert all(event["bytes"] == 64 and event["seconds"] >= 0 and event["peak_bytes"] > 0 for event in made)
+    assert {"event": "progress", "what": "dataset", "done": 1, "total": 2} in events
+    assert made[0]["framework"] == "dataset"
+    assert artifacts.plan(spec) == []
+    assert run(tmp_path, capfd)[:2] == (0, []), "nothing is left to do"
+
+
+def test_weights_and_reference_come_before_what_starts_from_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, events, _ = run(tmp_path, capfd)
+    for model in ("vgg19", "mobilenet_v2"):
+        order = [event["framework"] for event in events if event.get("model") == model]
+        assert order[:2] == ["canonical", "reference"]
+
+
+@pytest.mark.parametrize(("bad", "reason"), [("killed", "memory ran out"), ("no such operator",) * 2])
+def test_one_that_fails_stops_no_other(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], bad: str, reason: str
+) -> None:
+    code, events, spec = run(tmp_path, capfd, bad={"INT16x8": bad})
+    errors = [event for event in events if event["event"] == "error"]
+    assert code == 1
+    assert [(event["framework"], event["method"]) for event in errors] == [("tflite", "INT16x8")] * 2
+    assert all(reason in event["message"] for event in errors)
+    assert [recipe.method for recipe in artifacts.plan(spec)] == ["INT16x8", "INT16x8"]
+    code, events, _ = run(tmp_path, capfd)
+    assert (code, [event["method"] for event in events]) == (0, ["INT16x8", "INT16x8"])
+    assert not list((tmp_path / "cache").rglob(".tmp-*")), "what a kill leaves behind goes the next time"
