@@ -51,6 +51,7 @@ class Prepared:
                 "bytes": artifact.bytes,
                 "versions": artifact.entry.get("versions", {}),
                 "notes": artifact.entry.get("notes", []),
+                "calibration_samples": artifact.entry.get("calibration_samples"),
             }
             for group, artifact in self.artifacts.items()
         ]

@@ -40,6 +40,7 @@ def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
 
     Cells predicted to take longer than the profile's limit are left out unless `no_limit`.
     """
+    _ = session.asking  # a wrong --weights or --dataset ends the run before anything is built
     if session.emulated:
         _check_emulation(session)
     session.build(quiet=True)
