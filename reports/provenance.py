@@ -155,7 +155,9 @@ def artifacts(measured: Sequence[Measured], run: Run, matrix: Matrix) -> Table:
         sha = str(one.artifact["sha256"])
         row = made.get(sha, {})
         makers = ", ".join(f"{name} {version}" for name, version in sorted(row.get("versions", {}).items()))
-        notes = "; ".join(map(str, row.get("notes", [])))
+        notes = [str(note) for note in row.get("notes", [])]
+        if row.get("calibration_samples"):
+            notes.append(f"calibrated on {row['calibration_samples']} images")
         rows[
             (
                 f"{title(matrix.models, one.cell.model)}, {title(matrix.frameworks, one.cell.framework)} "
@@ -164,7 +166,7 @@ def artifacts(measured: Sequence[Measured], run: Run, matrix: Matrix) -> Table:
                 f"{one.artifact['bytes']:,}",
                 sha,
                 makers or known(None),
-                notes,
+                "; ".join(notes),
             )
         ] = None
     return Table(("Artifact", "Files", "Bytes", "SHA-256", "Made with", "Notes"), tuple(rows))
