@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import accuracy, artifacts, environment, frameworks, loadgen, mllog, results
+from bench.budget import AGREEMENT_SHARE, affordable
 from bench.calibration import calibrate
 from bench.errors import ArtifactError, KitError, MeasureError, UsageError
 from bench.samples import Library, open_images, open_labels
@@ -216,29 +217,24 @@ class _Subject:
     def judged(self) -> dict[str, Any]:
         """The result's agreement, accuracy and evidence."""
         reference = _reference(Path(self.work.spec["reference"]))
-        compared = self._affordable(len(reference), self.settings["accuracy_limit"] / 2)
+        limit = self.settings["accuracy_limit"]
+        compared = affordable(len(reference), self.sample_seconds, AGREEMENT_SHARE * limit)
         found: dict[str, Any] = {
             "agreement": accuracy.agreement(self._logits(compared), reference[:compared]),
             "accuracy": None,
             "accuracy_reason": self.settings["accuracy_reason"],
         }
         if asked := self.settings["accuracy_samples"]:
-            samples = self._affordable(asked, self.settings["accuracy_limit"])
+            samples = affordable(asked, self.sample_seconds, limit)
             if samples >= min(asked, _FEWEST):
                 found["accuracy"] = self._accuracy(samples)
             else:
                 found["accuracy_reason"] = (
                     f"{self.sample_seconds:.3g} s a sample: not even {_FEWEST} fit into the profile's "
-                    f"accuracy_limit of {self.settings['accuracy_limit']:g} s"
+                    f"accuracy_limit of {limit:g} s"
                 )
         found["evidence"] = self.runner.evidence().document()
         return found
-
-    def _affordable(self, samples: int, limit: float) -> int:
-        """`samples`, halved until they take at most `limit` seconds (0: no limit); at least one."""
-        while limit and samples > 1 and samples * self.sample_seconds > limit:
-            samples //= 2
-        return samples
 
     def _accuracy(self, samples: int) -> dict[str, Any]:
         labels = open_labels(Path(self.work.spec["data"]))

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.budget import AGREEMENT_SHARE, affordable
+from bench.datasets.source import REFERENCE_IMAGES
 from bench.matrix import Matrix
 from images.launches import Group, Launch
 
@@ -17,7 +19,6 @@ LAUNCH_SECONDS = 2.5  # start of an interpreter, a framework and a container
 CELL_SECONDS = 0.5  # compiling for the scenario, evidence, logs
 GUESSED_GMACS_PER_CORE_SECOND = 15.0  # FP32 MobileNetV2 on one AVX-512 core: order of magnitude only
 CALIBRATION_CALLS = 4  # warm-up and timed calls of a slow model
-REFERENCE_SAMPLES = 32
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,10 @@ def cell_seconds(batch: int, asked: Mapping[str, Any], speed: Speed, number: int
     calibration = min(CALIBRATION_CALLS * call, 0.6 + 2 * call)
     total: float = CELL_SECONDS + calibration + timed
     if number == 1:
-        total += _limited(REFERENCE_SAMPLES * sample, asked["accuracy_limit"] / 2)
-        total += _limited(asked["accuracy_samples"] * sample, asked["accuracy_limit"])
+        limit = asked["accuracy_limit"]
+        total += sample * affordable(REFERENCE_IMAGES, sample, AGREEMENT_SHARE * limit)
+        total += sample * affordable(asked["accuracy_samples"], sample, limit)
     return total
-
-
-def _limited(seconds: float, limit: float) -> float:
-    return min(seconds, limit) if limit else seconds
 
 
 def seconds(launches: Iterable[Launch], speeds: Mapping[Group, Speed]) -> list[float]:

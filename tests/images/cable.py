@@ -17,15 +17,16 @@ class Cable:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 ours, _ = self._listener.accept()
                 theirs = socket.socket(socket.AF_UNIX)
-                theirs.connect(self._target)
                 self._open += [ours, theirs]
+                theirs.connect(self._target)
                 for pair in ((ours, theirs), (theirs, ours)):
                     threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
@@ -37,7 +38,13 @@ class Cable:
             sink.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
-        for end in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        self._end(self._listener)
+        self._accepting.join(5)  # whatever connected before this is in `_open`
+        for end in self._open:
+            self._end(end)
+
+    @staticmethod
+    def _end(socket_: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            socket_.shutdown(socket.SHUT_RDWR)
+        socket_.close()
