@@ -93,9 +93,14 @@ def _invalid(block: Block, wanted: Callable[[Row], bool]) -> bool:
     return any(row.metric and not row.valid and wanted(row) for row in block.rows)
 
 
-def _gain(block: Block) -> Answer:
+def _comparable(block: Block) -> list[Row]:
+    """The rows whose speedup rests on VALID measurements alone, their own and their FP32's."""
     valid = {row.variant.framework for row in block.rows if row.variant.method == BASELINE and row.valid}
-    rows = [row for row in block.rows if row.speedup and row.valid and row.variant.framework in valid]
+    return [row for row in block.rows if row.speedup and row.valid and row.variant.framework in valid]
+
+
+def _gain(block: Block) -> Answer:
+    rows = _comparable(block)
     if not rows:
         return Answer("", "not measured")
     best = max(rows, key=lambda row: row.speedup.value if row.speedup else 0.0)
@@ -145,8 +150,8 @@ def headline(chapter: Chapter, blocks: Sequence[Block]) -> str:
     for block in blocks:
         best = _fastest(block, lambda _: True)
         if best.who:
-            row = next(row for row in block.rows if row.variant.name == best.who)
-            gain = f" ({ratio(row.speedup.value)} its FP32)" if row.speedup else ""
+            row = next((row for row in _comparable(block) if row.variant.name == best.who), None)
+            gain = f" ({ratio(row.speedup.value)} its FP32)" if row and row.speedup else ""
             told.append((best.who, block.title, f"{best.figure}{gain}"))
     winners = {who for who, _, _ in told}
     if not told:

@@ -75,6 +75,19 @@ def test_invalid_and_unstable_are_told_and_cannot_win(run: Path) -> None:
     assert "unstable" in text
 
 
+def test_the_headline_gives_no_speedup_over_an_invalid_fp32(run: Path) -> None:
+    base = cell("openvino", "FP32", "Offline")
+    rounds = [
+        fixtures.round_of(base, number) | {"result": "INVALID", "reasons": ["Min queries not met"]}
+        for number in (1, 2, 3)
+    ]
+    chapter, blocks, _ = parts(run)
+    assert answers.headline(chapter, blocks).count("its FP32") == 3
+    fixtures.change(run, base, rounds=rounds)
+    chapter, blocks, _ = parts(run)
+    assert answers.headline(chapter, blocks).count("its FP32") == 2
+
+
 def test_answers_are_computed(run: Path) -> None:
     chapter, blocks, found = parts(run)
     told = {one.text: one.answers for one in answers.questions(chapter, blocks, found)}
