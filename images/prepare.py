@@ -203,7 +203,11 @@ def _collect(session: Session, spec: dict[str, Any], reasons: dict[str, str], se
         if artifact and reference:
             made[group], references[group] = artifact, reference
         else:
-            needed = (f"{group.framework} {group.method}", "reference FP32", "canonical FP32")
+            needed = (
+                "canonical FP32",
+                "reference FP32",
+                f"{group.framework} {group.method}",
+            )  # root cause first
             why = [reasons[f"{kind} {group.model}"] for kind in needed if f"{kind} {group.model}" in reasons]
             failed[group] = f"the artifact could not be made: {(why or ['prepare ended before it'])[0]}"
     return Prepared(made, failed, references, data, seconds)

@@ -105,7 +105,8 @@ class _Run:
             if seconds:
                 self._measure(seconds)
             else:
-                CONSOLE.print("measure: every cell is measured; --fresh measures again")
+                other = "other " if self.failed or self.file["excluded"] else ""
+                CONSOLE.print(f"measure: every {other}cell is measured; --fresh measures again")
             left_out = {row["id"] for row in self.file["excluded"]}
             self.file["complete"] = not self.file["failures"] and all(
                 row["id"] in left_out or (session.run_dir / "cells" / f"{row['id']}.json").exists()

@@ -162,12 +162,8 @@ class Session:
         sweep = self.filters.sweep
         if sweep and not self.matrix.sweeps[sweep].accuracy:
             return f"the {sweep} sweep measures none"
-        weights = {cell.weights for cell in self.plan.cells}
-        embedded = self.dataset.name == "fashion-mnist"
-        if weights != {"probe"} and embedded:
-            return (
-                f"{', '.join(sorted(weights - {'probe'}))} weights do not know the classes of fashion-mnist"
-            )
+        if (self.weights.source == "probe") != (self.dataset.name == "fashion-mnist"):
+            return f"the {self.weights.source} weights do not know the classes of {self.dataset.name}"
         return ""
 
     def isa_environment(self, framework: str, isa: str) -> dict[str, str]:
