@@ -81,6 +81,7 @@ def engine(workspace: Workspace, arch: str) -> Iterator[DockerEngine]:
     yield engine
     forget(engine.client, arch)
     engine.client.close()
+    gc.collect()  # what set-up and this left behind: the last test's filter still holds
 
 
 @pytest.fixture(scope="module")
