@@ -132,11 +132,12 @@ class _Run:
             found = speeds.calibrate(session, artifacts, self.prepared.data, too_slow)
         else:  # seconds a cell: not worth a calibration
             found = speeds.known(session, artifacts)
-        self.work.launches, self.file["excluded"] = predict.within(planned, found, limit)
+        self.work.launches, excluded = predict.within(planned, found, limit)
+        self.file["excluded"] += excluded  # beside those of other filters, which runfile.merge carried over
         seconds = predict.seconds(self.work.launches, found)
         self.file["predicted_seconds"] = sum(seconds)
         runfile.write(session.run_dir, self.file)
-        show_prediction(self.work, seconds, self.file["excluded"], found)
+        show_prediction(self.work, seconds, excluded, found)
         CONSOLE.print(f"engine {session.engine.kind} ({self.file['engine']['why']})")
         return seconds
 
