@@ -10,6 +10,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,13 +117,17 @@ def build(session: Session) -> None:
     help={
         "fresh": "measure again what is already measured (old results are set aside)",
         "no_limit": "measure cells over the profile's time limit too",
+        "swarm": "hand the cells to the engine's swarm: nodes labelled edgequant.platform=<platform>",
+        "registry": "where the swarm's nodes pull images from; a swarm of one node needs none",
     }
 )
-def run(session: Session, fresh: bool = False, no_limit: bool = False) -> None:
+def run(
+    session: Session, fresh: bool = False, no_limit: bool = False, swarm: bool = False, registry: str = ""
+) -> None:
     """Measure the cells that have no result yet, then write the report."""
     from images.runner import run as measure
 
-    measure(session, fresh=fresh, no_limit=no_limit)
+    measure(replace(session, swarm=swarm, registry=registry), fresh=fresh, no_limit=no_limit)
 
 
 @kit_task()
