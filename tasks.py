@@ -152,20 +152,26 @@ def models(session: Session, export: str = "", import_: str = "") -> None:
     show_models(session, export, import_)
 
 
-@task
-def doctor(_: Context) -> None:
+@task(iterable=["host"], help={"host": "another machine's engine to look at too"})
+def doctor(_: Context, host: list[str]) -> None:
     """Say what this machine has, what is missing and what to do about it."""
     from images.show import show_doctor
 
-    show_doctor(ROOT)
+    show_doctor(ROOT, host)
 
 
-@task(help={"everything": "also the wheels, environments, artifacts and images"})
-def clean(_: Context, everything: bool = False) -> None:
+@task(
+    iterable=["host"],
+    help={
+        "everything": "also the wheels, environments, artifacts and images",
+        "host": "with --everything: another machine's engine to clear of the kit too",
+    },
+)
+def clean(_: Context, host: list[str], everything: bool = False) -> None:
     """Delete the runs in out/."""
     from images.session import clean as wipe
 
-    wipe(ROOT, everything=everything)
+    wipe(ROOT, everything=everything, hosts=host)
 
 
 @task(help={"only": "a folder of tests/: unit, images or integration", "lint": "only ruff and mypy"})
