@@ -52,9 +52,10 @@ class SecondEngine:
     def kill(self) -> None:
         """Kill it and all that it started, as a power cut would."""
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
-        found = subprocess.run(["pgrep", "-f", f"{self._folder}/"], capture_output=True, text=True)
+        theirs = f"^[^ ]*containerd.*{self._folder}/"  # not whoever merely names our socket
+        found = subprocess.run(["pgrep", "-f", theirs], capture_output=True, text=True)
         for pid in found.stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
