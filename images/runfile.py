@@ -19,6 +19,7 @@ from typing import Any
 
 from bench import environment, files
 from bench.errors import KitError
+from bench.machine import Machine
 from images.session import Session
 
 SCHEMA = 1
@@ -143,7 +144,7 @@ def host() -> dict[str, Any]:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "flags": flags,
-        "governor": environment.state()["governor"],
+        "governor": Machine().read().governor,
     }
 
 

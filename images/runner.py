@@ -26,6 +26,7 @@ from images import doctor, launches, predict, runfile, speeds
 from images.engine import LaunchResult, Mount, identity
 from images.launches import Group, Launch, Todo
 from images.prepare import Prepared, prepare
+from images.relay import relaying
 from images.session import Session
 from images.show import show_prediction
 from images.speeds import Speeds
@@ -204,6 +205,7 @@ class _Run:
             Mount(session.run_dir, "/results", writable=True),
         )
         image = session.matrix.frameworks[group.framework].image
+        path, relay = cache / "specs/measure.json", cache / "specs/relay.json"
         spec = {
             "schema": 1,
             "round": launch.round,
@@ -215,6 +217,7 @@ class _Run:
             "artifact_sha256": self.prepared.artifacts[group].sha256,
             "data": engine.path(self.prepared.data.directory, mounts),
             "reference": engine.path(self.prepared.references[group].directory, mounts),
+            "relay": engine.path(relay, mounts),
             "isa_environment": session.isa_environment(group.framework, group.isa),
             "dataset": session.dataset.label,
             "threads": session.threads,
@@ -226,12 +229,12 @@ class _Run:
             "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
             "cells": cells,
         }
-        path = cache / "specs" / "measure.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(spec))
-        return engine.launch(
-            session.request(image, ["measure", engine.path(path, mounts)], mounts, timeout), on_line
-        )
+        with relaying(relay):
+            return engine.launch(
+                session.request(image, ["measure", engine.path(path, mounts)], mounts, timeout), on_line
+            )
 
     def _harness(self) -> None:
         """Measure what LoadGen and the binding cost with a model that does nothing."""
