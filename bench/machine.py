@@ -79,8 +79,8 @@ class Machine:
         """Whether there is anything to watch: a virtual machine usually tells nothing that changes."""
         return bool(self._policies or self._zones or self._alarms or self._told("firmware"))
 
-    def read(self, *, counters: bool = True) -> Reading:
-        """Look once; without `counters` those, one or two files a core, are left out."""
+    def read(self, *, brief: bool = False) -> Reading:
+        """Look once; a `brief` look leaves out /proc/cpuinfo and the counters: many cores, much to read."""
         governors = {text_of(policy / "scaling_governor") for policy in self._policies}
         speeds = [_number(policy / "scaling_cur_freq") for policy in self._policies]
         alarms = [text_of(alarm) for alarm in self._alarms]
@@ -88,12 +88,13 @@ class Machine:
         temperatures = [found for zone in self._zones if (found := _number(zone)) is not None]
         return Reading(
             ", ".join(sorted(governors - {""})) or None,
-            tuple(speed / 1000 for speed in speeds if speed is not None) or _cpuinfo_mhz(self._root),
+            tuple(speed / 1000 for speed in speeds if speed is not None)
+            or (() if brief else _cpuinfo_mhz(self._root)),
             any(below) if below else None,
             max(temperatures) / 1000 if temperatures else None,
             firmware.parse(text_of(self._word) or str(self._told("firmware") or "")),
             "1" in alarms if any(alarms) else None,
-            self._counts() if counters else None,
+            None if brief else self._counts(),
         )
 
     def _told(self, name: str) -> Any:

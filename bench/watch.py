@@ -56,7 +56,7 @@ class Watch:
         wait = self._interval / 2  # so that a run of one interval is looked at once
         while not self._over.wait(wait):
             started = time.thread_time()
-            self._readings.append(self._machine.read(counters=False))
+            self._readings.append(self._machine.read(brief=True))
             self._seconds += time.thread_time() - started
             wait = self._interval
 

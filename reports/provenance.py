@@ -134,7 +134,8 @@ def _slowed(run: Run) -> Iterable[str]:
             found.setdefault(word, []).append(mark.reason)
     for word, reasons in found.items():
         cells = counted(len(reasons), "cell")
-        yield f"{SLOWED} {word}: the machine was slowed during {cells}, marked so ({reasons[0]})."
+        first = "the first: " if len(reasons) > 1 else ""
+        yield f"{SLOWED} {word}: the machine was slowed during {cells}, marked so ({first}{reasons[0]})."
 
 
 def _governors(run: Run) -> Iterable[str]:
