@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
-NOW = (1 << len(BITS)) - 1
+PRESENT = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+PAST = ("under-voltage", "frequency capping", "throttling", "soft temperature limit")
+NOW = (1 << len(PRESENT)) - 1
 SINCE = NOW << 16
 _WORD = re.compile(r"(?:throttled=)?(?:0x)?([0-9a-f]{1,8})", re.IGNORECASE)
 _STALE_S = 10.0
@@ -29,9 +30,9 @@ def parse(text: str) -> int | None:
 
 def names(word: int) -> list[str]:
     """What the word says, the present before the past: ["frequency capped", "under-voltage occurred"]."""
-    now = [name for bit, name in enumerate(BITS) if word & 1 << bit]
-    past = [f"{name} occurred" for bit, name in enumerate(BITS) if word & 1 << bit + 16]
-    return now + [one for one in past if one.removesuffix(" occurred") not in now]
+    now = [name for bit, name in enumerate(PRESENT) if word & 1 << bit]
+    gone = word >> 16 & ~word  # what is the case now need not be said of the past, too
+    return now + [f"{name} occurred" for bit, name in enumerate(PAST) if gone & 1 << bit]
 
 
 def seen(words: list[int]) -> int:

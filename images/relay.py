@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import firmware
-from bench.machine import Machine
+from bench.machine import Machine, Reading
 
 INTERVAL_S = 2.0  # as often as the kernel's own driver asks the firmware; vcgencmd takes milliseconds
 _PATIENCE_S = 5.0
@@ -48,16 +48,16 @@ def relaying(path: Path, root: Path = Path("/")) -> Iterator[None]:
 
 def _facts(machine: Machine) -> Mapping[str, Any]:
     found = machine.read()
-    word = _ask() if found.word is None else None  # the kernel's file is there in the container, too
+    word = None if found.word is not None else firmware_word(found)  # a kernel's file needs no relay
     facts = {"firmware": None if word is None else hex(word), "throttle_counts": found.counts}
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _ask() -> int | None:
-    """The firmware's word from vcgencmd, None where there is none or this user may not ask it."""
+def firmware_word(found: Reading) -> int | None:
+    """The firmware's word, of the kernel's file or from vcgencmd; None where this user has neither."""
     command = shutil.which("vcgencmd")
-    if not command:
-        return None
+    if found.word is not None or not command:
+        return found.word
     try:
         done = subprocess.run([command, "get_throttled"], capture_output=True, text=True, timeout=_PATIENCE_S)
     except (OSError, subprocess.TimeoutExpired):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from bench import firmware, results
 from bench.machine import Machine, Reading
 from bench.watch import Mark, Watch, judge
+from images import doctor
 from images.relay import relaying
 
 SOON = 0.02  # seconds between looks
@@ -305,3 +306,19 @@ def test_a_vcgencmd_that_may_not_ask_tells_nothing(tmp_path: Path, vcgencmd: Pat
     vcgencmd.write_text("VCHI initialization failed\n")
     with relaying(tmp_path / "relay.json", machines.pi(tmp_path / "pi")):
         assert not (tmp_path / "relay.json").exists()
+
+
+# ----------------------------------------------------------------------------- the doctor
+
+
+def test_the_doctor_tells_of_throttling_as_far_as_anything_does(tmp_path: Path, vcgencmd: Path) -> None:
+    pi = Machine(machines.pi(tmp_path / "pi"), machines.CORES).read()
+    vcgencmd.write_text("throttled=0x50000\n")
+    fact = doctor.throttling(pi)
+    assert (fact.status, fact.value) == ("warn", "firmware says under-voltage occurred, throttling occurred")
+    vcgencmd.write_text("throttled=0x0\n")
+    assert doctor.throttling(pi).value == "none since start"
+    vcgencmd.write_text("")
+    assert doctor.throttling(pi).value == "not told by this machine"
+    xeon = Machine(machines.xeon(tmp_path / "xeon"), machines.CORES).read()
+    assert doctor.throttling(xeon).value == "13 events since start"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import fixtures_results as fixtures
 import pytest
@@ -19,26 +18,12 @@ def run(tmp_path: Path) -> Path:
     return fixtures.write_run(tmp_path)
 
 
-def capped(round_: dict[str, Any]) -> dict[str, Any]:
-    """A round during which the firmware capped the frequency at 82.4 °C."""
-    edge = {**fixtures.quiet(), "governor": "ondemand", "temperature_c": 70.0, "firmware": "0x0"}
-    during = {
-        "samples": 4,
-        "read_seconds": 0.0012,
-        "governor_changes": 0,
-        "frequency_mhz": {"min": 1000.0, "median": 1500.0, "max": 1500.0},
-        "temperature_c": 82.4,
-        "firmware": "0x20002",
-        "under_voltage": None,
-        "slowed": 2,
-    }
-    return {**round_, "before": edge, "during": during, "after": edge}
-
-
 def slow(run: Path, *cells: Cell, rounds: tuple[int, ...] = (1, 2, 3)) -> None:
     for of in cells:
         every = [fixtures.round_of(of, number) for number in (1, 2, 3)]
-        fixtures.change(run, of, rounds=[capped(one) if one["round"] in rounds else one for one in every])
+        fixtures.change(
+            run, of, rounds=[fixtures.capped(one) if one["round"] in rounds else one for one in every]
+        )
 
 
 REASON = "throttled: firmware says frequency capped, 82.4 °C"
@@ -88,7 +73,7 @@ def test_a_sweep_marks_a_throttled_step(tmp_path: Path) -> None:
     for path in sorted((tmp_path / "cells").glob("*.openvino.*INT8-OM.Offline.*")):
         document = results.load(path)
         fixtures.save(
-            tmp_path, path.stem, {**document, "rounds": [capped(one) for one in document["rounds"]]}
+            tmp_path, path.stem, {**document, "rounds": [fixtures.capped(one) for one in document["rounds"]]}
         )
     text = Page(page(tmp_path)).text
     assert "Measured on a slowed machine: ▼ throttled." in text
