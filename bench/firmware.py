@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +55,7 @@ def seen(words: list[int]) -> int:
 
 def relay(path: Path, facts: Mapping[str, Any], root: Path = Path("/")) -> None:
     """Replace the file; no fsync, since it is worth nothing after a power cut and a card is slow."""
-    scrap = path.with_name(f".{path.name}.{os.getpid()}")
+    scrap = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     scrap.write_text(json.dumps({**facts, "boot": _boot(root), "at": time.monotonic()}), encoding="utf-8")
     os.replace(scrap, path)
 

@@ -35,7 +35,8 @@ def relaying(path: Path, root: Path = Path("/")) -> Iterator[None]:
 
     def refresh() -> None:
         while not over.wait(INTERVAL_S):
-            firmware.relay(path, _facts(machine), root)
+            with contextlib.suppress(OSError):  # a full disk: the file grows old, and then tells nothing
+                firmware.relay(path, _facts(machine), root)
 
     thread = threading.Thread(target=refresh, name="relay", daemon=True)
     thread.start()
