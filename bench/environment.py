@@ -1,8 +1,7 @@
-"""What the machine is and how it feels: CPU, limits, governor, temperature, peak memory.
+"""What the machine is: CPU, limits, peak memory; how it feels at a moment is bench/machine.py.
 
 Facts the machine does not tell are None, never guessed. Sources: /proc/cpuinfo, sched_getaffinity,
-/sys/devices/system/cpu, /sys/class/thermal, /sys/fs/cgroup (v1 and v2), and on a Raspberry Pi the
-firmware's throttling word. Roots are parameters so that tests can stage a machine.
+/sys/fs/cgroup (v1 and v2). Roots are parameters so that tests can stage a machine.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from bench.machine import text_of
 
 #: cgroup v1 says "no limit" with a number near 2^63 (page-aligned).
 _NO_LIMIT = 1 << 60
@@ -53,7 +54,7 @@ def describe(
 def cpu(root: Path = Path("/")) -> tuple[str, list[str]]:
     """CPU model and sorted feature flags, from /proc/cpuinfo of amd64 or arm64."""
     facts: dict[str, str] = {}
-    for line in _read(root / "proc/cpuinfo").splitlines():
+    for line in text_of(root / "proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
         facts.setdefault(name.strip(), value.strip())
     flags = sorted((facts.get("flags") or facts.get("Features") or "").split())
@@ -67,7 +68,7 @@ def cpu(root: Path = Path("/")) -> tuple[str, list[str]]:
 def memory_limit(root: Path = Path("/")) -> int | None:
     """The memory limit of this process's cgroup in bytes (v2, then v1), None where there is none."""
     base = root / "sys/fs/cgroup"
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in text_of(root / "proc/self/cgroup").splitlines():
         number, controllers, path = line.split(":", 2)
         relative = path.lstrip("/")
         if number == "0" and not controllers:
@@ -78,37 +79,10 @@ def memory_limit(root: Path = Path("/")) -> int | None:
         else:
             continue
         for file in files:
-            text = _read(file).strip()
+            text = text_of(file).strip()
             if text.isdigit() and int(text) < _NO_LIMIT:
                 return int(text)
     return None
-
-
-def state(root: Path = Path("/")) -> dict[str, Any]:
-    """The result file's `before` and `after`; throttled is true when it is so now or was since boot."""
-    frequency = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq").strip()
-    throttled = _read(root / "sys/devices/platform/soc/soc:firmware/get_throttled").strip()
-    return {
-        "governor": _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
-        "frequency_mhz": int(frequency) / 1000 if frequency.isdigit() else _cpuinfo_mhz(root),
-        "temperature_c": _temperature(root),
-        "throttled": bool(int(throttled, 16) & 0x50005) if throttled else None,
-    }
-
-
-def _cpuinfo_mhz(root: Path) -> float | None:
-    for line in _read(root / "proc/cpuinfo").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "cpu MHz":
-            return float(value)
-    return None
-
-
-def _temperature(root: Path) -> float | None:
-    """The hottest thermal zone in degrees Celsius."""
-    texts = [_read(path).strip() for path in (root / "sys/class/thermal").glob("thermal_zone*/temp")]
-    values = [int(text) / 1000 for text in texts if text.lstrip("-").isdigit()]
-    return max(values) if values else None
 
 
 def reset_peak_memory() -> bool:
@@ -123,15 +97,7 @@ def reset_peak_memory() -> bool:
 
 def peak_memory(root: Path = Path("/")) -> int | None:
     """Peak resident set of this process in bytes (VmHWM), since start or the last reset."""
-    for line in _read(root / "proc/self/status").splitlines():
+    for line in text_of(root / "proc/self/status").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return None
-
-
-def _read(path: Path) -> str:
-    """A small file's text, "" where it is missing or not to be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -25,7 +25,9 @@ from bench.budget import AGREEMENT_SHARE, affordable
 from bench.calibration import calibrate
 from bench.courier import Courier
 from bench.errors import ArtifactError, KitError, MeasureError, UsageError
+from bench.machine import Machine
 from bench.samples import Library, open_images, open_labels
+from bench.watch import Watch
 
 if TYPE_CHECKING:
     from bench.frameworks import Array, Backend, Runner
@@ -123,6 +125,7 @@ class _Launch:
         self.run = Path(spec["results"])
         self.artifact = Path(spec["artifact"])
         artifacts.verify(self.artifact, spec["artifact_sha256"])
+        self.machine = Machine(relay=Path(spec["relay"]) if spec["relay"] else None)
         self.images = open_images(Path(spec["data"]))
         first = spec["cells"][0]
         for fact in ("framework", "model", "method", "isa"):
@@ -212,15 +215,15 @@ class _Subject:
         number, cell = self.work.spec["round"], self.cell
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.library.load(range(self.capacity))
-        before = environment.state()
         calibration = calibrate(self.runner, cell["scenario"], self.capacity, self.work.backend.warm_calls)
         self.sample_seconds = calibration.seconds_per_call / cell["batch"]
         wanted = loadgen.settings(cell["scenario"], self.settings, cell["batch"], calibration)
         test = self._test(
             accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=len(self.work.images)
         )
-        loadgen.run(test, wanted.attributes, self.runner, self.library)
-        after, peak = environment.state(), environment.peak_memory()
+        with Watch(self.work.machine) as watched:
+            loadgen.run(test, wanted.attributes, self.runner, self.library)
+        peak = environment.peak_memory()
         found = mllog.outcome(mllog.read(test.logs / "mlperf_log_detail.txt"), cell["scenario"])
         if wanted.shortfall:
             found["result"] = "INVALID"
@@ -233,8 +236,7 @@ class _Subject:
             "calibration": {"calls": calibration.calls, "seconds_per_call": calibration.seconds_per_call},
             **found,
             "peak_memory_bytes": peak,
-            "before": before,
-            "after": after,
+            **watched.document(),
             "logs": str(test.logs.relative_to(self.work.run)),
         }
 

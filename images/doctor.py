@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import environment
+from bench import environment, firmware
 from bench import matrix as matrices
 from bench.errors import EngineError
+from bench.machine import Machine, Reading
 from images.bytecode import image_python
 from images.engine import elsewhere, own_environment
 from images.engine_docker import DockerEngine
 from images.engine_remote import RemoteEngine
+from images.relay import firmware_word
 from images.workspace import MACHINES, PYTHON, Workspace, size
 
 FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # what INT8 kernels gain from
@@ -140,7 +142,8 @@ def _processor() -> Iterator[Fact]:
         missing = f"none of {', '.join(FLAGS)}"
         yield Fact("INT8 instructions", missing, "warn", "INT8 gains less here than on newer cores")
     yield Fact("cores", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
-    governor = environment.state()["governor"]
+    now = Machine().read()
+    governor = now.governor
     if governor in (None, "performance"):
         yield Fact("frequency governor", governor or "not told by this machine (a virtual machine?)")
     else:
@@ -150,6 +153,7 @@ def _processor() -> Iterator[Fact]:
             "warn",
             "numbers vary less with: cpupower frequency-set --governor performance",
         )
+    yield throttling(now)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     yield Fact(
         "memory",
@@ -157,6 +161,20 @@ def _processor() -> Iterator[Fact]:
         "ok" if memory > 3e9 else "warn",
         "" if memory > 3e9 else "preparing the models needs about 3 GB: prepare on another machine",
     )
+
+
+def throttling(now: Reading) -> Fact:
+    """Return what slows this machine now, or did since it started, as far as anything tells."""
+    word = firmware_word(now)
+    if word:
+        told = ", ".join(firmware.names(word))
+        return Fact("throttling", f"firmware says {told}", "warn", "a better power supply, or more cooling")
+    if now.under_voltage:
+        return Fact("throttling", "under-voltage now", "warn", "a better power supply")
+    if word is None and now.counts is None:
+        return Fact("throttling", "not told by this machine")
+    events = sum((now.counts or {}).values())
+    return Fact("throttling", f"{events:,} events since start" if events else "none since start")
 
 
 def _space(name: str, path: Path, need: float) -> Fact:

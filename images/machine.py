@@ -1,14 +1,17 @@
 """The machine that measures: this one, or the one whose engine was named with --host.
 
-Another machine is asked once, by a container of its engine that runs bench/environment.py.
+Another machine is asked once, by a container of its engine that runs the bench's own modules.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import json
 import os
 import platform
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +19,22 @@ from typing import Any
 
 from bench import environment
 from bench.errors import EngineError, UsageError
+from bench.machine import Machine as Feeling
 from images.workspace import MACHINES
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-# Printed by the probe: what only the machine itself knows. The rest is environment.py, whole.
-_PROBE = f"""
-import json
-print(json.dumps({{"cpu": cpu(), "cpus": sorted(os.sched_getaffinity(0)), "governor": state()["governor"],
-    "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "machine": platform.machine(),
-    "kernel": platform.release(), "boot": _read(Path({str(_BOOT)!r})).strip()}}))
+# What a container over there runs: the modules of the bench that look at a machine, and a question.
+_LOOKING = ("__init__.py", "firmware.py", "machine.py", "environment.py")
+_PROBE = """
+import base64, json, os, platform, sys, tempfile
+path = os.path.join(tempfile.mkdtemp(), "bench.zip")
+open(path, "wb").write(base64.b64decode({packed!r}))
+sys.path.insert(0, path)
+from bench import environment, machine
+print(json.dumps({{"cpu": environment.cpu(), "cpus": sorted(os.sched_getaffinity(0)),
+    "governor": machine.Machine().read().governor, "machine": platform.machine(),
+    "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "kernel": platform.release(),
+    "boot": machine.text_of(machine.Path({boot!r}))}}))
 """
 
 
@@ -63,7 +73,7 @@ def local() -> Machine:
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
         platform.release(),
-        environment.state()["governor"],
+        Feeling().read().governor,
         _BOOT.read_text().strip() if _BOOT.exists() else "",
     )
 
@@ -73,8 +83,7 @@ def probe(name: str, system: str, run: Callable[[Sequence[str]], str]) -> Machin
 
     `name` and `system` are what its engine says of itself. Raises EngineError for an answer that is none.
     """
-    code = Path(environment.__file__).read_text(encoding="utf-8") + _PROBE
-    text = run(["python3", "-I", "-c", code])
+    text = run(["python3", "-I", "-c", _PROBE.format(packed=_packed(), boot=str(_BOOT))])
     try:
         told = json.loads(text.strip().splitlines()[-1])
         model, flags = told["cpu"]
@@ -94,6 +103,15 @@ def probe(name: str, system: str, run: Callable[[Sequence[str]], str]) -> Machin
         raise EngineError(
             f"{name} does not say what it is: {text[-200:]!r}", remedy="invoke doctor"
         ) from None
+
+
+def _packed() -> str:
+    """The modules that look at a machine, as a zip archive in base64."""
+    folder, memory = Path(environment.__file__).parent, io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in _LOOKING:
+            archive.write(folder / name, f"bench/{name}")
+    return base64.b64encode(memory.getvalue()).decode("ascii")
 
 
 def docker_arch(machine: str) -> str:

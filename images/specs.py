@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from bench import results, series
 from images.engine import Engine, LaunchResult, Mount, identity, mounted
 from images.launches import Launch
 from images.prepare import Prepared
+from images.relay import relaying
 from images.session import Session
 
 SCHEMA = 1
@@ -35,8 +37,11 @@ def launch(
     path = session.workspace.cache / "specs" / f"measure{number or ''}.json"
     mounts = (
         *mounted(session.workspace.cache, path, prepared.data, *needed),
+        *([] if engine.remote else [Mount(session.workspace.cache / "relay", "/cache/relay")]),
         Mount(session.run_dir, "/results", writable=True),
     )
+    relay = session.workspace.cache / "relay" / "relay.json"
+    relay.parent.mkdir(exist_ok=True)
     specs = [_spec(session, prepared, engine, one, mounts) for one in launches]
     if len(specs) == 1:
         command, document = "measure", specs[0]
@@ -44,9 +49,9 @@ def launch(
         command, document = "series", {"schema": series.SCHEMA, "launches": specs}
     path.write_text(json.dumps(document))
     image = session.matrix.frameworks[groups[0].framework].image
-    return engine.launch(
-        session.request(image, [command, engine.path(path, mounts)], mounts, timeout_s), on_line
-    )
+    request = session.request(image, [command, engine.path(path, mounts)], mounts, timeout_s)
+    with contextlib.nullcontext() if engine.remote else relaying(relay):
+        return engine.launch(request, on_line)
 
 
 def _spec(
@@ -66,6 +71,7 @@ def _spec(
         "artifact_sha256": artifact.sha256,
         "data": engine.path(prepared.data.directory, mounts),
         "reference": engine.path(prepared.references[group].directory, mounts),
+        "relay": "" if engine.remote else engine.path(session.workspace.cache / "relay/relay.json", mounts),
         "isa_environment": session.isa_environment(group.framework, group.isa),
         "dataset": session.dataset.label,
         "threads": session.threads,

@@ -1,7 +1,8 @@
 """The answers a reader came for, computed from the rows; nothing is claimed where none was measured.
 
 Only measurements that LoadGen called VALID in every round can win. A winner whose rounds overlap
-with another's is shown with that other's name: the rounds cannot tell them apart.
+with another's is shown with that other's name: the rounds cannot tell them apart. A winner that was
+measured on a slowed machine, or against such an FP32, stays the winner of what was measured and says so.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ from reports.book import BASELINE, Chapter
 from reports.performance import Block, Row
 from reports.quality import AccuracyRow, Quality
 from reports.sizes import SizeRow
-from reports.text import counted, joined, megabytes, percent, points, ratio, significant, speedup
+from reports.text import SLOWED, counted, joined, megabytes, percent, points, ratio, significant, speedup
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Who, with what figure, and what to know about it; without `who`, the figure is a reason."""
+    """Who, with what figure, and what to know about it; without `who`, the figure is a reason.
+
+    `slowed` is the mark of a figure that was measured on a slowed machine.
+    """
 
     who: str
     figure: str
     note: str = ""
+    slowed: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,22 @@ def _fastest(block: Block, wanted: Callable[[Row], bool]) -> Answer:
         for row in rows
         if row is not best and row.metric and best.metric and row.metric.overlaps(best.metric)
     ]
-    note = f"rounds overlap with {joined(rivals)}" if rivals else ""
-    return Answer(best.variant.name, f"{significant(_metric(best))} {block.unit}", note)
+    notes = [f"rounds overlap with {joined(rivals)}"] if rivals else []
+    figure = f"{significant(_metric(best))} {block.unit}"
+    return Answer(best.variant.name, figure, "; ".join([*notes, *_doubts(best)]), best.slowed)
+
+
+def _doubts(row: Row, whose: str = "") -> list[str]:
+    """What slowed the machine while it measured this row, as a note: "▼ throttled: firmware says ..."."""
+    return [f"{whose}{SLOWED} {mark}" for mark in dict.fromkeys(row.marks)]
+
+
+def _base(block: Block, row: Row) -> Row | None:
+    """The FP32 that the row's speedup is over."""
+    for one in block.rows:
+        if (one.variant.framework, one.variant.method) == (row.variant.framework, BASELINE):
+            return one
+    return None
 
 
 def _invalid(block: Block, wanted: Callable[[Row], bool]) -> bool:
@@ -105,12 +124,14 @@ def _gain(block: Block) -> Answer:
         return Answer("", "not measured")
     best = max(rows, key=lambda row: row.speedup.value if row.speedup else 0.0)
     assert best.speedup is not None
-    note = ""
+    notes = []
     if best.speedup.value <= 1:
-        note = "no method is faster than its FP32"
+        notes = ["no method is faster than its FP32"]
     elif not best.speedup.differs:
-        note = "the rounds cannot tell it from 1"
-    return Answer(best.variant.name, speedup(best.speedup), note)
+        notes = ["the rounds cannot tell it from 1"]
+    base = _base(block, best)
+    notes += [*_doubts(best), *(_doubts(base, "its FP32 ") if base else [])]
+    return Answer(best.variant.name, speedup(best.speedup), "; ".join(notes), best.slowed)
 
 
 def _smallest(rows: Sequence[SizeRow]) -> Answer:
@@ -145,14 +166,17 @@ def _points(row: AccuracyRow) -> str:
 
 
 def headline(chapter: Chapter, blocks: Sequence[Block]) -> str:
-    """Return the first sentence: the fastest variant in each scenario, and its speedup."""
+    """Return the first sentence: the fastest variant in each scenario, its speedup, what slowed either."""
     told: list[tuple[str, str, str]] = []
     for block in blocks:
         best = _fastest(block, lambda _: True)
         if best.who:
             row = next((row for row in _comparable(block) if row.variant.name == best.who), None)
             gain = f" ({ratio(row.speedup.value)} its FP32)" if row and row.speedup else ""
-            told.append((best.who, block.title, f"{best.figure}{gain}"))
+            base = _base(block, row) if row else None
+            against = f" against an FP32 that was {base.slowed}" if base and base.slowed else ""
+            mark = f" {best.slowed}" if best.slowed else ""
+            told.append((best.who, block.title, f"{best.figure}{mark}{gain}{against}"))
     winners = {who for who, _, _ in told}
     if not told:
         return ""

@@ -22,6 +22,7 @@ PITCH, WIDTH, GAP = 54.0, 36.0, 22.0  # of bars, and between groups
 LEFT, RIGHT, TOP, PLOT, BOTTOM = 58.0, 58.0, 30.0, 210.0, 50.0
 BAND = 0.42  # part of the plot kept for the markers, so that they never lie on bars
 LINE, LETTER = 14.0, 8.0  # height of a line and width of a letter of a group's name
+MARK = 11  # letters of a mark that fit under a bar
 CLIP = 5.0  # a bar beyond this many medians is cut, and says so
 PERCENT, TIMES = " %", "\N{MULTIPLICATION SIGN}"  # units of the second axis
 BY_GROUP, BY_LABEL = "group", "label"  # which markers a line joins
@@ -40,8 +41,8 @@ class Marker:
 class Bar:
     """One bar. `value` None means not measured; `low` and `high` are the rounds' range.
 
-    `text` is printed above the bar and `note` under it in small type; `title` is its tooltip;
-    `slot` chooses colour and pattern.
+    `text` is printed above the bar and `note` over it in small type, `mark` under the label; `title` is
+    its tooltip; `slot` chooses colour and pattern.
     """
 
     group: str
@@ -54,6 +55,7 @@ class Bar:
     low: float | None = None
     high: float | None = None
     marker: Marker | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def draw(chart: Chart) -> Markup:
     xs, width = _positions(chart.bars)
     bottom = TOP + PLOT
     lower = LINE * (max((len(_wrapped(bar.group, chart.bars)) for bar in chart.bars), default=1) - 1)
+    under = LINE * max((len(_mark(bar)) for bar in chart.bars), default=0)
     marked = any(bar.marker for bar in chart.bars)
     ticks = nice_ticks(0, _axis_top(chart))
     bars = Scale(0, ticks[-1], bottom, TOP + (PLOT * BAND if marked else 0))
@@ -112,14 +115,14 @@ def draw(chart: Chart) -> Markup:
     parts += [_bar(bar, x, bars) for bar, x in zip(chart.bars, xs)]
     if marked:
         parts.append(_markers(chart, xs, width))
-    parts.append(_groups(chart.bars, xs, bottom))
+    parts.append(_groups(chart.bars, xs, bottom, under))
     return Markup(
         '<svg class="chart" role="img" aria-labelledby="{0}-t {0}-d" width="{1}" height="{2}" '
         'viewBox="0 0 {1} {2}"><title id="{0}-t">{3}</title><desc id="{0}-d">{4}</desc>{5}</svg>'
     ).format(
         chart.id,
         round(width),
-        round(bottom + BOTTOM + lower),
+        round(bottom + BOTTOM + under + lower),
         chart.title,
         chart.description,
         Markup("").join(parts),
@@ -163,6 +166,12 @@ def _axis(label: str, scale: Scale, ticks: Sequence[float], width: float) -> Mar
 
 def _bar(bar: Bar, x: float, scale: Scale) -> Markup:
     label = Markup('<text class="method" x="{}" y="{}">{}</text>').format(x, scale.bottom + 15, bar.label)
+    label += Markup("").join(
+        Markup('<text class="slowed" x="{}" y="{}">{}</text>').format(
+            x, scale.bottom + 15 + LINE * line, words
+        )
+        for line, words in enumerate(_mark(bar), 1)
+    )
     if bar.value is None:
         return Markup(
             '<g>{0}<title>{1}</title><text class="missing" x="{2}" y="{3}">'
@@ -195,6 +204,11 @@ def _bar(bar: Bar, x: float, scale: Scale) -> Markup:
         note if bar.note else "",
         label,
     )
+
+
+def _mark(bar: Bar) -> list[str]:
+    """Return the mark in lines that are not wider than the place of a bar."""
+    return textwrap.wrap(bar.mark, MARK, break_long_words=False)
 
 
 def _cut(x: float, top: float) -> Markup:
@@ -256,8 +270,8 @@ def _lines(linked: str, points: Sequence[tuple[Bar, float, Marker]]) -> list[lis
     return list(found.values())
 
 
-def _groups(bars: Sequence[Bar], xs: Sequence[float], bottom: float) -> Markup:
-    """Return the name of each group under its bars, and the base line."""
+def _groups(bars: Sequence[Bar], xs: Sequence[float], bottom: float, under: float) -> Markup:
+    """Return the name of each group under its bars and the lines of their marks, and the base line."""
     parts = []
     for name, group in groupby(zip(bars, xs), key=lambda pair: pair[0].group):
         inside = [x for _, x in group]
@@ -269,7 +283,7 @@ def _groups(bars: Sequence[Bar], xs: Sequence[float], bottom: float) -> Markup:
                 inside[-1] + PITCH / 2,
                 bottom,
                 bottom,
-                bottom + 37,
+                bottom + 37 + under,
                 Markup("").join(
                     Markup('<tspan x="{}" dy="{}">{}</tspan>').format(
                         (inside[0] + inside[-1]) / 2, LINE if number else 0, line

@@ -148,6 +148,7 @@ def _told(
     for one in found[chosen]:
         gains = [
             f"{ratio(step.gain)} {_under(step.label, matrix)}{'' if step.valid else ' (not VALID)'}"
+            + (f" ({step.slowed})" if step.slowed else "")
             for step in one.steps
             if step.row.speedup
         ]

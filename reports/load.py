@@ -15,6 +15,7 @@ from typing import Any
 from bench import results
 from bench.cell import Absent, Cell
 from bench.errors import ResultError
+from bench.watch import Mark, judge
 
 FAILED = "failed"
 NOT_REACHED = "not reached"
@@ -26,7 +27,8 @@ TIMED_SETTINGS = ("latency", "qps")
 @dataclass(frozen=True)
 class Timing:
     """One round's figures: latencies in nanoseconds a query by name (p50, p90, ...), None in
-    some scenarios; `rate` in samples a second; `early_ns` is LoadGen's early-stopping estimate."""
+    some scenarios; `rate` in samples a second; `early_ns` is LoadGen's early-stopping estimate; `mark` says
+    that the machine was slowed meanwhile."""
 
     number: int
     valid: bool
@@ -35,7 +37,7 @@ class Timing:
     rate: float
     early_ns: float | None
     peak_memory_bytes: int | None
-    throttled: bool
+    mark: Mark | None
     machine: str = ""
 
 
@@ -67,7 +69,8 @@ class Agreement:
 class Measured:
     """A cell with a result. `timings` is empty where timings are not performance.
 
-    The mappings are those of bench/result.schema.json.
+    The mappings are those of bench/result.schema.json; `machine_states` has "before", "during" and "after" of
+    every round.
     """
 
     cell: Cell
@@ -273,7 +276,9 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
         versions=data["versions"],
         seeds=data["seeds"],
         evidence=data["evidence"],
-        machine_states=tuple(one[when] for one in rounds for when in ("before", "after")),
+        machine_states=tuple(
+            {when: one.get(when) for when in ("before", "during", "after")} for one in rounds
+        ),
     )
 
 
@@ -295,6 +300,6 @@ def _timing(one: Mapping[str, Any]) -> Timing:
         rate=one["samples_per_second"],
         early_ns=early.get("estimate_ns"),
         peak_memory_bytes=one["peak_memory_bytes"],
-        throttled=any(one[when]["throttled"] for when in ("before", "after")),
+        mark=judge(one),
         machine=one.get("machine", ""),
     )

@@ -9,11 +9,12 @@ from markupsafe import Markup
 
 from bench.cell import Cell
 from bench.matrix import Matrix
+from bench.watch import Mark
 from reports import charts
 from reports.book import BASELINE, Chapter, Variant, scenario_rank
 from reports.load import Measured, Timing
 from reports.stats import Ratio, Summary, paired_ratio, summarize
-from reports.text import decimals_for, ratio, significant, speedup, title
+from reports.text import SLOWED, counted, decimals_for, ratio, significant, speedup, title
 
 Round = tuple[int, str]
 PERCENTILES = (50, 90, 99)
@@ -25,7 +26,8 @@ class Row:
     """One variant in one scenario: medians over its rounds.
 
     `metric` and `latency` are in milliseconds a query or, for a throughput scenario, `metric` is
-    in samples a second like `rate`. Where `metric` is None, `reason` says why.
+    in samples a second like `rate`. Where `metric` is None, `reason` says why. `marks` are of the rounds
+    during which the machine was slowed.
     """
 
     variant: Variant
@@ -41,12 +43,17 @@ class Row:
     valid_rounds: int = 0
     invalid_reasons: tuple[str, ...] = ()
     peak_memory_bytes: int | None = None
-    throttled: bool = False
+    marks: tuple[Mark, ...] = ()
 
     @property
     def valid(self) -> bool:
         """Whether LoadGen called every round VALID."""
         return self.rounds > 0 and self.valid_rounds == self.rounds
+
+    @property
+    def slowed(self) -> str:
+        """What slowed the machine, with its sign: "▼ throttled"; "" where nothing is known to."""
+        return " and ".join(dict.fromkeys(f"{SLOWED} {mark.word}" for mark in self.marks))
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ def _row(
         valid_rounds=sum(timing.valid for timing in one.timings),
         invalid_reasons=tuple(dict.fromkeys(r for t in one.timings if not t.valid for r in t.reasons)),
         peak_memory_bytes=max(peaks, default=None),
-        throttled=any(timing.throttled for timing in one.timings),
+        marks=tuple(timing.mark for timing in one.timings if timing.mark),
     )
 
 
@@ -231,6 +238,8 @@ def bar(block: Block, row: Row, methods: list[str]) -> charts.Bar:
         told += f"; speedup over FP32 {speedup(row.speedup)}"
     if not row.valid:
         told += "; INVALID"
+    if row.marks:
+        told += f"; {len(row.marks)} of {counted(row.rounds, 'round')} {row.marks[0]}"
     return charts.Bar(
         group,
         method,
@@ -241,4 +250,5 @@ def bar(block: Block, row: Row, methods: list[str]) -> charts.Bar:
         note=ratio(row.speedup.value) if row.speedup else "",
         low=row.metric.low,
         high=row.metric.high,
+        mark=row.slowed,
     )

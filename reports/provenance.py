@@ -9,7 +9,9 @@ from typing import Any
 from bench.matrix import Matrix
 from reports.book import Chapter
 from reports.load import Failure, Measured, Run
-from reports.text import counted, joined, known, memory, significant, title
+from reports.text import SLOWED, counted, joined, known, memory, significant, title
+
+NOT_TOLD = "not told by this machine"
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,29 @@ def notices(run: Run) -> tuple[str, ...]:
     failed = [one for one in run.not_measured if one.state == "failed"]
     if failed:
         found.append(f"{counted(len(failed), 'cell')} failed; see the section on what was not measured.")
-    throttled = [one.cell.id for one in run.measured if any(t.throttled for t in one.timings)]
-    if throttled:
-        found.append(f"The device throttled during {counted(len(throttled), 'cell')}; they are marked.")
-    return tuple(found)
+    return (*found, *_slowed(run), *_governors(run))
+
+
+def _slowed(run: Run) -> Iterable[str]:
+    """Say what slowed the machine, by its word, with one cell's reason as an example."""
+    found: dict[str, list[str]] = {}
+    for one in run.measured:
+        for word, mark in {timing.mark.word: timing.mark for timing in one.timings if timing.mark}.items():
+            found.setdefault(word, []).append(mark.reason)
+    for word, reasons in found.items():
+        cells = counted(len(reasons), "cell")
+        first = "the first: " if len(reasons) > 1 else ""
+        yield f"{SLOWED} {word}: the machine was slowed during {cells}, marked so ({first}{reasons[0]})."
+
+
+def _governors(run: Run) -> Iterable[str]:
+    states = [state for one in run.measured if one.timings for state in one.machine_states]
+    names = {state[when]["governor"] for state in states for when in ("before", "after")} - {None}
+    if names - {"performance"}:
+        yield (
+            f"The frequency governor was {joined(sorted(names))}: figures vary less with the governor "
+            "performance (cpupower frequency-set --governor performance)."
+        )
 
 
 def versions(measured: Sequence[Measured], matrix: Matrix) -> Table:
@@ -210,21 +231,43 @@ def _values(values: Iterable[Any]) -> str:
 
 
 def machine_state(measured: Sequence[Measured]) -> Table:
-    """Return what the cells could use, and what the machine told before and after each of them."""
+    """Return what the cells could use, and what the machine told before, during and after each round."""
     places = [one.environment for one in measured]
     limits = [place["memory_limit_bytes"] for place in places]
     seeds = [", ".join(f"{name} {seed}" for name, seed in sorted(one.seeds.items())) for one in measured]
     states = [state for one in measured for state in one.machine_states]
+    edges = [state[when] for state in states for when in ("before", "after")]
+    looked = [state["during"] for state in states if state["during"]]
     rows = [
         ("Cores it may use", _values(place["cores"] for place in places)),
         ("Threads", _values(place["threads"] for place in places)),
         ("Memory limit", _values(memory(limit) if limit else "none" for limit in limits)),
         ("Emulated", _values(known(place["emulated"]) for place in places)),
         ("Seeds", _values(seeds)),
-        ("Governor", _values(state["governor"] for state in states)),
-        ("Frequency (MHz)", _values(state["frequency_mhz"] for state in states)),
-        ("Temperature (°C)", _values(state["temperature_c"] for state in states)),
-        ("Throttled", _values(None if s["throttled"] is None else known(s["throttled"]) for s in states)),
+        ("Governor", _values(state["governor"] for state in edges)),
+        *_course(states, "frequency_mhz", "Frequency (MHz)"),
+        *_course(states, "temperature_c", "Temperature (°C)"),
+        ("Throttling is told by", joined(_witnesses(edges)) or None),
+        ("Looked at during a round", _values(one["samples"] for one in looked) if looked else None),
+        ("Processor time of that (s)", _values(one["read_seconds"] for one in looked) if looked else None),
     ]
-    told = [(name, "the machine does not tell" if value == "\N{EN DASH}" else value) for name, value in rows]
+    told = [(name, NOT_TOLD if value in (None, "\N{EN DASH}") else str(value)) for name, value in rows]
     return Table(("What", "Value, or range over the cells"), tuple(told))
+
+
+def _course(states: Sequence[Mapping[str, Any]], fact: str, name: str) -> Iterable[tuple[str, str]]:
+    """Return the rows of a fact before, during and after; of frequencies during, the lowest and highest."""
+    for when in ("before", "during", "after"):
+        found = [state[when][fact] for state in states if state[when]]
+        values = [v for one in found for v in ([one["min"], one["max"]] if isinstance(one, dict) else [one])]
+        yield f"{name} {when}", _values(values)
+
+
+def _witnesses(edges: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return who of this machine says whether it throttles."""
+    names = {
+        "firmware": "the Raspberry Pi's firmware",
+        "under_voltage": "the kernel's under-voltage alarm",
+        "throttle_counts": "the processor's throttle counters",
+    }
+    return [name for fact, name in names.items() if any(one.get(fact) is not None for one in edges)]

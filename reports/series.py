@@ -36,6 +36,11 @@ class Step:
         return bool(self.row.speedup and self.row.valid and self.base and self.base.valid)
 
     @property
+    def slowed(self) -> str:
+        """What slowed the machine during one of the two, with its sign; "" where nothing is known to."""
+        return self.row.slowed or (self.base.slowed if self.base else "")
+
+    @property
     def gain(self) -> float:
         """The speedup over FP32; 0 where there is none."""
         return self.row.speedup.value if self.row.speedup else 0.0

@@ -105,6 +105,8 @@ def _told(found: Sequence[Series]) -> tuple[str, ...]:
         else:
             doubt = "" if gain.differs else "; its rounds cannot tell it from 1"
             told.append(f"{one.name} gains most at {batch}: {speedup(gain)} its FP32{doubt}.")
+        if best.slowed:
+            told[-1] += f" Measured on a slowed machine: {best.slowed}."
         lacking = [step.label for step in one.steps if not step.valid]
         if lacking:
             told[-1] += f" Without a VALID speedup: {joined(lacking)}."

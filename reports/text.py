@@ -12,6 +12,7 @@ from reports.stats import Ratio
 NOT_RECORDED = "not recorded"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+SLOWED = "\N{BLACK DOWN-POINTING TRIANGLE}"  # before the word that says what slowed the machine
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

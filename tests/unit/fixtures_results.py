@@ -100,6 +100,22 @@ def round_of(cell: Cell, number: int, noise: float = 0.02) -> dict[str, Any]:
     }
 
 
+def capped(round_: dict[str, Any]) -> dict[str, Any]:
+    """A round during which the firmware capped the frequency at 82.4 °C."""
+    edge = {**quiet(), "governor": "ondemand", "temperature_c": 70.0, "firmware": "0x0"}
+    during = {
+        "samples": 4,
+        "read_seconds": 0.0012,
+        "governor_changes": 0,
+        "frequency_mhz": {"min": 1000.0, "median": 1500.0, "max": 1500.0},
+        "temperature_c": 82.4,
+        "firmware": "0x20002",
+        "under_voltage": None,
+        "slowed": 2,
+    }
+    return {**round_, "before": edge, "during": during, "after": edge}
+
+
 def agreement_of(cell: Cell, bits: int) -> dict[str, Any]:
     """Rounding errors for FP32, quantization noise for the rest."""
     if bits == 32:

@@ -75,32 +75,6 @@ def test_memory_limit_of_either_cgroup(tmp_path: Path, files: dict[str, str], li
     assert environment.memory_limit(stage(tmp_path, files)) == limit
 
 
-def test_state_of_a_pi(tmp_path: Path) -> None:
-    cpufreq = "sys/devices/system/cpu/cpu0/cpufreq"
-    root = stage(
-        tmp_path,
-        {
-            f"{cpufreq}/scaling_governor": "ondemand\n",
-            f"{cpufreq}/scaling_cur_freq": "1500000\n",
-            "sys/class/thermal/thermal_zone0/temp": "61234\n",
-            "sys/class/thermal/thermal_zone1/temp": "40000\n",
-            "sys/devices/platform/soc/soc:firmware/get_throttled": "50000\n",
-        },
-    )
-    assert environment.state(root) == {
-        "governor": "ondemand",
-        "frequency_mhz": 1500.0,
-        "temperature_c": 61.234,
-        "throttled": True,
-    }
-
-
-def test_state_where_the_machine_does_not_tell(tmp_path: Path) -> None:
-    nothing = {"governor": None, "frequency_mhz": None, "temperature_c": None, "throttled": None}
-    assert environment.state(tmp_path) == nothing
-    assert environment.state(stage(tmp_path, {"proc/cpuinfo": X86}))["frequency_mhz"] == 2700.0
-
-
 def test_peak_memory_follows_a_reset() -> None:
     assert environment.reset_peak_memory()
     before = environment.peak_memory()

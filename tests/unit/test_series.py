@@ -17,9 +17,7 @@ from bench.errors import UsageError
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_launch_that_fails_does_not_end_the_series(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_launch_that_fails_does_not_end_the_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packages = Path(np.__file__).parents[1]  # the bench runs without site-packages of its own
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{packages}")
     spec = tmp_path / "series.json"
