@@ -134,6 +134,15 @@ def _why_missing(variant: Variant, scenario: str, batch: int) -> str:
     return ""
 
 
+def metric_by_round(one: Measured, percentile: int, matrix: Matrix) -> dict[int, float]:
+    """Return the metric of the cell's scenario by round: samples/s, or a latency percentile in ms a query.
+
+    Rounds whose log lacks it are not there.
+    """
+    throughput = matrix.scenarios[one.cell.scenario].metric == "throughput"
+    return _by_round(one, _rate if throughput else _latency(f"p{percentile}"))
+
+
 def _rate(timing: Timing) -> float | None:
     return timing.rate
 
