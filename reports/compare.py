@@ -18,7 +18,7 @@ from reports.book import BASELINE, chapters, isa_title, scenario_rank
 from reports.differences import Difference, differences, elsewhere
 from reports.judge import Answers, Gain, Limits, Speed
 from reports.load import Measured, Run
-from reports.text import title, weights_name
+from reports.text import joined, points, title, weights_name
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Comparison:
 
     def failures(self, strict: bool = False) -> tuple[str, ...]:
         """Return what speaks against B, a line each; `strict` asks that every cell be shown to hold up."""
-        lines = [_told(one) for one in self.pairs if one.regressed or (strict and not one.holds_up)]
+        lines = [_told(one, strict) for one in self.pairs if one.regressed or (strict and not one.holds_up)]
         if strict:
             lines += [f"{one.name}: only in {one.run} ({one.reason})" for one in self.only]
         if strict and not self.pairs:
@@ -196,10 +196,15 @@ def _why_not(kind: Cell, run: Run) -> str:
     return "it was not planned"
 
 
-def _told(one: Pair) -> str:
-    parts = [f"{one.speed.verdict}" + (f" ({one.speed.reason})" if one.speed.reason else "")]
-    if one.speed.ratio:
-        parts[0] = f"{one.speed.ratio:.2f} times A's speed, {parts[0]}"
-    if one.answers.verdict in (judge.LOWER, judge.INCOMPARABLE):
-        parts.append(f"accuracy {one.answers.verdict} ({one.answers.reason})")
+def _told(one: Pair, strict: bool) -> str:
+    """What speaks against a cell, in words."""
+    speed, answers, parts = one.speed, one.answers, []
+    if one.slower or (strict and speed.verdict not in (judge.FASTER, judge.SAME)):
+        times = f"{speed.ratio:.2f} times A's speed, " if speed.ratio else ""
+        where = f"; other {joined(one.elsewhere)}" if one.elsewhere else ""
+        parts.append(f"{times}{speed.verdict} ({speed.reason}{where})")
+    if answers.change and answers.verdict == judge.LOWER:
+        parts.append(f"accuracy {points(answers.change.change)} points ({answers.reason})")
+    elif strict and answers.verdict == judge.INCOMPARABLE:
+        parts.append(f"accuracy {answers.verdict} ({answers.reason})")
     return f"{one.name}: {'; '.join(parts)}"

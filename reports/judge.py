@@ -150,7 +150,7 @@ def _verdict(one: Speed, test: two_samples.Comparison, tested: int, limits: Limi
     wide, told = 1 + limits.threshold, percent(limits.threshold, 0)
     if max(test.high, 1 / test.low) <= wide:
         return SAME, f"the whole interval is within {told}"
-    # With so few rounds that no p can be small, complete separation is asked for in its place.
+    # With so few rounds that no p can be small, the rounds must lie clearly apart in its place.
     enough = two_samples.smallest_p(len(one.a), len(one.b)) * tested <= limits.alpha
     small = one.adjusted is not None and one.adjusted <= limits.alpha
     doubts = [
@@ -158,11 +158,15 @@ def _verdict(one: Speed, test: two_samples.Comparison, tested: int, limits: Limi
         (max(test.ratio, 1 / test.ratio) <= wide, f"differs, but is not shown to by more than {told}"),
         (enough and not small, f"p above {limits.alpha:g} after Holm's correction"),
         (not enough and not test.separated, "rounds overlap"),
+        (
+            not enough and not test.apart,
+            "no round overlaps, but the gap is not wider than the rounds' spread",
+        ),
     ]
     for holds, doubt in doubts:
         if holds:
             return UNDECIDED, doubt
-    few = f"no round overlaps; too few rounds for p < {limits.alpha:g} over {counted(tested, 'cell')}"
+    few = f"rounds lie clearly apart; too few of them for p < {limits.alpha:g} over {counted(tested, 'cell')}"
     return (FASTER if test.ratio > 1 else SLOWER), CORRECTED if enough else few
 
 

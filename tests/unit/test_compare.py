@@ -55,7 +55,7 @@ def test_a_planted_regression_is_found_and_nothing_else(two: tuple[Path, Path]) 
         assert one.speed.test is not None
         assert one.speed.test.u == 0
         assert one.speed.test.p == pytest.approx(0.1)
-        assert one.speed.reason == "no round overlaps; too few rounds for p < 0.05 over 6 cells"
+        assert one.speed.reason == "rounds lie clearly apart; too few of them for p < 0.05 over 6 cells"
         assert one.gain is not None
         assert one.gain.change == pytest.approx(1 / 1.5, rel=0.01)
         assert pair(found, "FP32", scenario).speed.verdict == SAME
@@ -146,11 +146,11 @@ def test_swapping_the_runs_inverts_every_ratio_and_verdict(
 
 
 def test_chance_alone_seldom_makes_a_verdict(tmp_path: Path) -> None:
-    """3 % of noise in 3 rounds and no difference: separation by more than 5 % is rare."""
+    """10 % of noise in 3 rounds and no difference: 10 % of the cells are separated, few are called."""
     draw = random.Random(11)
 
     def shake(document: Document) -> None:
-        slow_down(*(draw.gauss(1, 0.03) for _ in range(3)))(document)
+        slow_down(*(draw.lognormvariate(0, 0.1) for _ in range(3)))(document)
 
     alarms = cells = 0
     for _ in range(25):
@@ -161,7 +161,7 @@ def test_chance_alone_seldom_makes_a_verdict(tmp_path: Path) -> None:
         cells += found.tested
         alarms += found.count(FASTER) + found.count(SLOWER)
     assert cells == 150
-    assert alarms <= 0.05 * cells
+    assert alarms <= 0.02 * cells
 
 
 # ------------------------------------------------------------------------ what is not compared
@@ -185,9 +185,8 @@ def test_timings_of_a_smoke_run_are_not_compared_but_its_answers_are(tmp_path: P
     one = pair(found, "FP32", "Offline")
     assert one.answers.verdict == LOWER
     assert found.failures() == (
-        "MobileNetV2, probe weights: OpenVINO FP32, Offline (batch 32): not comparable (A measured no "
-        "performance (profile smoke) and B measured no performance (profile smoke)); "
-        "accuracy lower (p after Holm's correction)",
+        "MobileNetV2, probe weights: OpenVINO FP32, Offline (batch 32): accuracy "
+        "\N{MINUS SIGN}66.4 points (p after Holm's correction)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import statistics
 from collections import Counter
 
@@ -49,7 +50,7 @@ def test_swapped_samples_give_the_inverse_ratio_and_the_same_p(
     assert other is not None
     assert other.ratio == pytest.approx(1 / one.ratio)
     assert (other.low, other.high) == pytest.approx((1 / one.high, 1 / one.low))
-    assert (one.u + other.u, one.p, one.separated) == (one.pairs, other.p, other.separated)
+    assert (one.u + other.u, one.p, one.apart) == (one.pairs, other.p, other.apart)
 
 
 @given(POSITIVE, POSITIVE)
@@ -85,6 +86,17 @@ def test_three_against_three_separated_is_all_that_three_can_say() -> None:
     assert found.separated
     assert found.differs
     assert found.p == smallest_p(3, 3) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("power", [1, 4])
+def test_rounds_that_do_not_differ_seldom_lie_clearly_apart(power: int) -> None:
+    draw, trials = random.Random(5), 4000
+    found = [
+        compare(*([draw.lognormvariate(0, 0.05) ** power for _ in range(3)] for _ in "ab"))
+        for _ in range(trials)
+    ]
+    assert sum(one.separated for one in found if one) == pytest.approx(0.1 * trials, rel=0.1)
+    assert sum(one.apart for one in found if one) < 0.01 * trials
 
 
 @pytest.mark.parametrize(("size", "other", "p"), [(4, 4, 2 / 70), (5, 5, 2 / 252), (3, 5, 2 / 56)])
