@@ -131,15 +131,14 @@ def report(session: Session) -> None:
 
 @task(
     positional=["a", "b"],
-    optional=["html", "json", "markdown"],
     auto_shortflags=False,
     help={
         "a": "the run to compare with: a folder of out/ or reports/published/, or a path",
         "b": "the run that is judged, named in the same way",
         "threshold": "a change up to this many per cent is no change",
-        "html": "write this file; alone: out/compare-A-B.html",
-        "json": "write this file; alone: out/compare-A-B.json",
-        "markdown": "write this file; alone: out/compare-A-B.md",
+        "html": "write out/compare-A-B.html (it and the JSON are written where nothing is chosen)",
+        "json": "write out/compare-A-B.json",
+        "markdown": "write out/compare-A-B.md",
         "strict": "fail on every cell that is not shown to be as fast and as accurate",
     },
 )
@@ -148,15 +147,16 @@ def compare(
     a: str,
     b: str,
     threshold: float = 5.0,
-    html: str = "",
-    json: str = "",
-    markdown: str = "",
+    html: bool = False,
+    json: bool = False,
+    markdown: bool = False,
     strict: bool = False,
 ) -> None:
     """Compare run B with run A: faster, slower or the same; exit code 10 for a regression."""
     from reports.comparing import compare_runs
 
-    compare_runs(ROOT, (a, b), threshold, {"html": html, "json": json, "md": markdown}, strict)
+    chosen = [suffix for suffix, wanted in (("html", html), ("json", json), ("md", markdown)) if wanted]
+    compare_runs(ROOT, (a, b), threshold, chosen, strict)
 
 
 @kit_task(name="list")

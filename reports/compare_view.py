@@ -158,9 +158,12 @@ def drift(found: Comparison) -> str:
     """Return what the middle of all ratios says, "" where there are too few to speak of a middle."""
     if found.typical is None or len(found.pairs) < 4:
         return ""
+    told = f"Over all cells the median ratio is {ratio(found.typical)}"
+    if max(found.typical, 1 / found.typical) <= 1 + found.limits.threshold:
+        return f"{told}."
     return (
-        f"Over all cells the median ratio is {ratio(found.typical)}: far from 1, something common to all of "
-        "them changed (the machine, its load, the stack)."
+        f"{told}: something common to them may have changed, such as the load of the machine. Measure both "
+        "again, one right after the other, before you believe a verdict."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from reports.judge import Limits
 from reports.load import read
 from reports.text import counted, ratio
 
-# What can be written, by suffix; without a wish it is the first two.
+# What can be written, by suffix.
 FORMATS: Mapping[str, Callable[[Comparison, Matrix], str]] = {
     "html": view.html,
     "json": lambda found, _: json.dumps(view.document(found), indent=1, ensure_ascii=False) + "\n",
@@ -34,11 +34,11 @@ SHOWN = 12  # failures named in the error; the files name all
 
 
 def compare_runs(
-    root: Path, names: tuple[str, str], threshold: float, wanted: Mapping[str, str | bool], strict: bool
+    root: Path, names: tuple[str, str], threshold: float, chosen: Sequence[str], strict: bool
 ) -> None:
-    """Compare the runs called `names` (A, B); `threshold` is in per cent.
+    """Compare the runs called `names` (A, B) and write out/compare-A-B with the `chosen` suffixes of FORMATS.
 
-    `wanted` gives for a suffix of FORMATS the file to write, or True for out/compare-A-B.<suffix>.
+    Without a choice it is HTML and JSON. `threshold` is in per cent.
     Raises RegressionError when B is slower or less accurate, UsageError when nothing can be compared.
     """
     if not 0 <= threshold < 100:
@@ -50,7 +50,8 @@ def compare_runs(
     found = compare(read(paths[0]), read(paths[1]), matrix, Limits(threshold / 100))
     console = Console()
     _show(console, found, matrix)
-    for suffix, target in _targets(root, paths, wanted).items():
+    for suffix in chosen or USUAL:
+        target = root / "out" / f"compare-{paths[0].name}-{paths[1].name}.{suffix}"
         files.replace(target, FORMATS[suffix](found, matrix))
         console.print(f"wrote {target}", soft_wrap=True, markup=False, highlight=False)
     if not found.pairs:
@@ -61,10 +62,9 @@ def compare_runs(
         )
     if failures := found.failures(strict):
         more = [f"and {len(failures) - SHOWN} more"] if len(failures) > SHOWN else []
-        what = "do not hold up in B" if strict else "slower or less accurate in B"
-        raise RegressionError(
-            "\n   ".join([f"{counted(len(failures), 'cell')} {what}", *failures[:SHOWN], *more])
-        )
+        what = "not shown to hold up in B" if strict else "slower or less accurate in B"
+        lines = [f"{counted(len(failures), 'cell')} {what}", *failures[:SHOWN], *more]
+        raise RegressionError("\n   ".join(lines))
 
 
 def locate(root: Path, name: str) -> Path:
@@ -79,15 +79,6 @@ def locate(root: Path, name: str) -> Path:
         where="compare",
         remedy="name a folder of out/ or reports/published/, or give a path that holds run.json and cells/",
     )
-
-
-def _targets(root: Path, paths: list[Path], wanted: Mapping[str, str | bool]) -> dict[str, Path]:
-    usual = root / "out" / f"compare-{paths[0].name}-{paths[1].name}"
-    asked = {suffix: target for suffix, target in wanted.items() if target}
-    return {
-        suffix: usual.with_name(f"{usual.name}.{suffix}") if target is True else Path(str(target)).absolute()
-        for suffix, target in (asked or dict.fromkeys(USUAL, True)).items()
-    }
 
 
 def _show(console: Console, found: Comparison, matrix: Matrix) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT, EDGE = 168.0, 18.0, 7.0
+WIDTH, HEIGHT, EDGE = 132.0, 18.0, 7.0
 WIDEST = math.log(10)  # beyond ten times (or a tenth) a mark stands at the edge
 
 

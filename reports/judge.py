@@ -37,6 +37,11 @@ class Limits:
     threshold: float = 0.05
     alpha: float = paired.ALPHA
 
+    @property
+    def told(self) -> str:
+        """The threshold in per cent."""
+        return f"{100 * self.threshold:g}\N{NO-BREAK SPACE}%"
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -147,7 +152,7 @@ def decided(cells: Sequence[Speed], limits: Limits) -> tuple[Speed, ...]:
 
 def _verdict(one: Speed, test: two_samples.Comparison, tested: int, limits: Limits) -> tuple[str, str]:
     """Return the verdict on a cell among `tested` ones, and what it rests on."""
-    wide, told = 1 + limits.threshold, percent(limits.threshold, 0)
+    wide, told = 1 + limits.threshold, limits.told
     if max(test.high, 1 / test.low) <= wide:
         return SAME, f"the whole interval is within {told}"
     # With so few rounds that no p can be small, the rounds must lie clearly apart in its place.
