@@ -47,7 +47,7 @@ class Pair:
     def holds_up(self) -> bool:
         """Whether B is shown to be no slower, and not less accurate where that was measured."""
         alike = (judge.HIGHER, judge.NO_CHANGE, judge.NOT_MEASURED)
-        return self.speed.verdict in (judge.FASTER, judge.SAME) and self.answers.verdict in alike
+        return self.speed.verdict in judge.HELD and self.answers.verdict in alike
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ class Comparison:
         """The median of the cells' ratios: far from 1, it is the machine or the stack that changed."""
         ratios = [one.speed.ratio for one in self.pairs if one.speed.ratio]
         return statistics.median(ratios) if ratios else None
+
+    @property
+    def decided(self) -> bool:
+        """Whether any cell has a verdict on speed."""
+        return any(self.count(verdict) for verdict in judge.DECIDED)
 
     def count(self, verdict: str) -> int:
         """Return how many cells have this verdict on speed."""
@@ -199,7 +204,7 @@ def _why_not(kind: Cell, run: Run) -> str:
 def _told(one: Pair, strict: bool) -> str:
     """What speaks against a cell, in words."""
     speed, answers, parts = one.speed, one.answers, []
-    if one.slower or (strict and speed.verdict not in (judge.FASTER, judge.SAME)):
+    if one.slower or (strict and speed.verdict not in judge.HELD):
         times = f"{speed.ratio:.2f} times A's speed, " if speed.ratio else ""
         where = f"; other {joined(one.elsewhere)}" if one.elsewhere else ""
         parts.append(f"{times}{speed.verdict} ({speed.reason}{where})")

@@ -133,14 +133,14 @@ def summary(found: Comparison) -> str:
     if not found.pairs:
         return "No cell was measured by both runs."
     words = {judge.SAME: "the same"}
-    order = (judge.FASTER, judge.SLOWER, judge.SAME, judge.UNDECIDED, judge.INCOMPARABLE)
+    order = (*judge.DECIDED, judge.UNDECIDED, judge.INCOMPARABLE)
     counts = [f"{n} {words.get(verdict, verdict)}" for verdict in order if (n := found.count(verdict))]
     told = f"{counted(len(found.pairs), 'cell')} measured by both: B is {joined(counts)}."
-    changes = [one.answers.verdict for one in found.pairs]
-    for verdict in (judge.LOWER, judge.HIGHER):
-        if changes.count(verdict):
-            told += f" Accuracy is {verdict} in {counted(changes.count(verdict), 'cell')}."
-    return told
+    changes = [one.answers.verdict for one in found.pairs if one.answers.change]
+    if not changes:
+        return f"{told} Accuracy could be compared in none."
+    counts = [f"{verdict} in {n}" for verdict in (judge.LOWER, judge.HIGHER) if (n := changes.count(verdict))]
+    return f"{told} Accuracy was compared in {len(changes)}: {joined(counts) or judge.NO_CHANGE}."
 
 
 def elsewhere(found: Comparison) -> str:
@@ -217,7 +217,7 @@ def _row(one: Pair, matrix: Matrix, axis: forest.Scale) -> Row:
     drawing = Markup("")
     if speed.ratio:
         low, high = (speed.test.low, speed.test.high) if speed.test else (None, None)
-        decided = speed.verdict in (judge.FASTER, judge.SLOWER, judge.SAME)
+        decided = speed.verdict in judge.DECIDED
         drawing = forest.draw(speed.ratio, low, high, decided, axis)
     return Row(one, variant_of(one.a.cell, matrix), summarize(speed.a), summarize(speed.b), drawing)
 

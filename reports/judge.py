@@ -22,6 +22,7 @@ FASTER, SLOWER, SAME = "faster", "slower", "same"
 LOWER, HIGHER, NO_CHANGE = "lower", "higher", "no change shown"
 UNDECIDED, INCOMPARABLE = "not decided", "not comparable"
 NOT_MEASURED = "not measured"
+DECIDED, HELD = (FASTER, SLOWER, SAME), (FASTER, SAME)
 
 # Two rounds against two lie apart by chance once in three; three against three once in ten.
 MIN_ROUNDS = 3
@@ -79,13 +80,17 @@ class Gain:
 
 @dataclass(frozen=True)
 class Answers:
-    """Top-1 of the same images in both runs; in `change`, "lost" is what only A had right."""
+    """Top-1 in both runs; in `change`, "lost" is what only A had right.
+
+    `right` counts what A and B had right of the `change.samples` images that both answered.
+    """
 
     verdict: str
     reason: str
     a: Accuracy | None = None
     b: Accuracy | None = None
     change: Paired | None = None
+    right: tuple[int, int] = (0, 0)
 
 
 # -------------------------------------------------------------------------------- speed
@@ -213,7 +218,14 @@ def answers(one: Measured, other: Measured) -> Answers:
     if one.dataset != other.dataset:
         return replace(found, reason=f"other images: {one.dataset} in A, {other.dataset} in B")
     change = paired.compare(other.accuracy, one.accuracy)
-    return replace(found, change=change, reason="" if change else "no sample in common")
+    if change is None:
+        return replace(found, reason="no sample in common")
+    return replace(found, change=change, right=(_right(one.accuracy, change), _right(other.accuracy, change)))
+
+
+def _right(found: Accuracy, change: Paired) -> int:
+    """How many of the images that both answered are right."""
+    return (found.bits >> (found.samples - change.samples)).bit_count()
 
 
 def corrected(cells: Sequence[Answers], limits: Limits) -> tuple[Answers, ...]:
@@ -223,9 +235,8 @@ def corrected(cells: Sequence[Answers], limits: Limits) -> tuple[Answers, ...]:
 
 
 def _judged(one: Answers, adjusted: float, alpha: float) -> Answers:
-    assert one.a and one.b and one.change  # noqa: PT018 - only such are judged
-    change = replace(one.change, adjusted=adjusted)
-    a, b = ((found.bits >> (found.samples - change.samples)).bit_count() for found in (one.a, one.b))
+    assert one.change is not None
+    change, (a, b) = replace(one.change, adjusted=adjusted), one.right
     if not change.lost and not change.won:
         return replace(one, change=change, verdict=NO_CHANGE, reason="the same samples are right")
     if adjusted > alpha:

@@ -330,3 +330,10 @@ def test_an_accuracy_that_only_one_has_is_not_comparable(two: tuple[Path, Path])
     alter(two[1], lambda document: document.update(accuracy=None, accuracy_reason="over the limit"))
     found = pair(compared(*two), "FP32", "Offline").answers
     assert (found.verdict, found.reason) == (INCOMPARABLE, "B: over the limit")
+
+
+def test_accuracies_are_told_over_the_images_that_both_answered(two: tuple[Path, Path]) -> None:
+    found = answers_of(two, [True] * 64)
+    assert found.change is not None
+    assert (found.change.samples, found.right) == (64, (64, 64))
+    assert (found.a and found.a.samples, found.b and found.b.samples) == (256, 64)
