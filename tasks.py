@@ -10,6 +10,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 FILTERS = ("framework", "model", "method", "scenario")
-SHARED = ("platform", "profile", "engine", "name", "weights", "dataset", "sweep", *FILTERS)
+MANY = ("host", *FILTERS)  # options that take several values, comma-separated or repeated
+SHARED = ("platform", "profile", "engine", "name", "weights", "dataset", "sweep", *MANY)
 HELP = {
     "platform": "device to speak of; default: this machine (`invoke list` names them)",
     "profile": "how hard to measure: smoke, quick, paper-table1, mlperf-v2.1",
     "engine": "docker, native or auto (docker where an engine answers)",
+    "host": "another machine's engine: ssh://user@name; repeated, the machines share the cells",
     "name": "name of the run, a folder of out/; default: <platform>-<profile> and what differs from it",
     "weights": "probe, imagenet, zoo or file:PATH (a state dict, or a folder of <model>.safetensors)",
     "dataset": "fashion-mnist, imagenet:PATH or folder:PATH",
@@ -95,11 +98,11 @@ def kit_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
             body(Session.open(ROOT, flags), **extra)
 
         flag = Parameter.POSITIONAL_OR_KEYWORD
-        shared = [Parameter(n, flag, default=None if n in FILTERS else "") for n in SHARED]
+        shared = [Parameter(n, flag, default=None if n in MANY else "") for n in SHARED]
         call.__signature__ = Signature([Parameter("_", flag), *shared, *own])  # type: ignore[attr-defined]
         call.__doc__, call.__name__ = body.__doc__, body.__name__
         texts = {**HELP, **options.pop("help", {})}
-        return Task(call, iterable=list(FILTERS), help=texts, auto_shortflags=False, **options)
+        return Task(call, iterable=list(MANY), help=texts, auto_shortflags=False, **options)
 
     return decorate
 
@@ -114,13 +117,17 @@ def build(session: Session) -> None:
     help={
         "fresh": "measure again what is already measured (old results are set aside)",
         "no_limit": "measure cells over the profile's time limit too",
+        "swarm": "hand the cells to the engine's swarm: nodes labelled edgequant.platform=<platform>",
+        "registry": "where the swarm's nodes pull images from; a swarm of one node needs none",
     }
 )
-def run(session: Session, fresh: bool = False, no_limit: bool = False) -> None:
+def run(
+    session: Session, fresh: bool = False, no_limit: bool = False, swarm: bool = False, registry: str = ""
+) -> None:
     """Measure the cells that have no result yet, then write the report."""
     from images.runner import run as measure
 
-    measure(session, fresh=fresh, no_limit=no_limit)
+    measure(replace(session, swarm=swarm, registry=registry), fresh=fresh, no_limit=no_limit)
 
 
 @kit_task()

@@ -16,7 +16,7 @@ from typing import Any
 from bench.errors import KitError, UsageError, unknown
 
 Emit = Callable[[Mapping[str, Any]], None]
-COMMANDS = ("harness", "measure", "prepare", "sources", "speed")
+COMMANDS = ("harness", "measure", "prepare", "series", "sources", "speed")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,6 +48,10 @@ def _dispatch(command: str, spec: str) -> int:
         from bench import sources
 
         return sources.locate(spec, emit)
+    if command == "series":
+        from bench import series
+
+        return series.run(Path(spec), emit)
     from bench import harness, measure, speed
 
     if command == "harness":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 import traceback
@@ -22,6 +23,7 @@ import numpy as np
 from bench import accuracy, artifacts, environment, frameworks, loadgen, mllog, results
 from bench.budget import AGREEMENT_SHARE, affordable
 from bench.calibration import calibrate
+from bench.courier import Courier
 from bench.errors import ArtifactError, KitError, MeasureError, UsageError
 from bench.samples import Library, open_images, open_labels
 
@@ -47,8 +49,15 @@ def read_spec(path: Path) -> dict[str, Any]:
 
 
 def launch(spec: Mapping[str, Any], emit: Emit) -> int:
-    """Measure the spec's cells, one event each; return 1 if any failed, else 0."""
+    """Measure the spec's cells, one event each; return 1 if any failed, else 0.
+
+    Where the spec has `so_far` (cell id -> result), the results folder is not the host's: what it knows
+    comes with the spec, and what is measured goes back as events, each cell's files before its event.
+    """
+    courier = None
     try:
+        if "so_far" in spec:
+            courier = _courier(spec, emit)
         work = _Launch(spec)
     except Exception as error:
         for cell in spec["cells"]:
@@ -60,11 +69,25 @@ def launch(spec: Mapping[str, Any], emit: Emit) -> int:
         reason = None
         try:
             work.measure(cell)
+            if courier:
+                courier.send()
         except Exception as error:
             reason = _reason(error)
             failed += 1
         emit(_event(cell, spec, time.perf_counter() - started, reason))
     return 1 if failed else 0
+
+
+def _courier(spec: Mapping[str, Any], emit: Emit) -> Courier:
+    """Lay out what the host knows of this launch's cells, and be ready to send what comes."""
+    run = Path(spec["results"])
+    courier = Courier(run, emit)
+    for cell_id, document in spec["so_far"].items():
+        path = results.path_of(run, cell_id)
+        if not path.exists():  # in a series the launch before may have added to it
+            results.save(path, document)
+        courier.known(path)
+    return courier
 
 
 def _event(
@@ -205,6 +228,7 @@ class _Subject:
         return {
             "round": number,
             "started": now,
+            "machine": os.environ.get("EDGEQUANT_MACHINE") or self.work.spec["machine"],
             "load_seconds": self.load_seconds,
             "calibration": {"calls": calibration.calls, "seconds_per_call": calibration.seconds_per_call},
             **found,

@@ -176,7 +176,7 @@ class _Builder:
 def remove_images() -> list[str]:
     """Remove every image of the kit from the engine, if one answers; return the tags."""
     try:
-        client = docker.from_env(use_ssh_client=True)
+        client = docker.from_env()
         tags = sorted(tag for image in client.images.list() for tag in image.tags if tag.startswith(PREFIX))
         for tag in tags:
             client.images.remove(tag, force=True)

@@ -6,6 +6,7 @@ the same launches and run the same bytes, so a result differs only in where it w
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from bench.artifacts import Artifact
 from bench.errors import EngineError, UsageError, unknown
 from bench.matrix import Matrix
+from images.machine import Machine
 from images.workspace import Progress, Workspace, size
 
 KINDS = ("auto", "docker", "native")
@@ -78,9 +81,18 @@ class Engine(Protocol):
 
     kind: str
     reason: str  # why this engine was taken, for the screen and for every result
+    host: str  # as given with --host; "" for this machine's own
+    remote: bool  # whether results come back as events (bench/courier.py) instead of through a mount
+    takes_series: bool  # whether one launch takes a whole series (bench/series.py): a job of a swarm
 
     def describe(self) -> dict[str, str]:
         """Return facts about the engine: "kind", "why" it was taken, "version", "arch", "kernel"."""
+
+    def machine(self) -> Machine:
+        """Return the machine that measures."""
+
+    def alive(self) -> bool:
+        """Return whether the engine still answers."""
 
     def build(self, arch: str, names: Sequence[str], progress: Progress) -> list[Ready]:
         """Make what cells of these images need; what is up to date is left alone."""
@@ -102,7 +114,9 @@ class Engine(Protocol):
 
 
 def choose(kind: str, matrix: Matrix, workspace: Workspace) -> Engine:
-    """Return the engine of `kind`; "auto" takes docker where an engine answers, else native.
+    """Return this machine's engine of `kind`; "auto" takes docker where an engine answers, else native.
+
+    A DOCKER_HOST of another machine is none of this machine's engines (see `elsewhere`).
 
     Raises UsageError for an unknown kind, EngineError if the one asked for cannot be had.
     """
@@ -113,12 +127,20 @@ def choose(kind: str, matrix: Matrix, workspace: Workspace) -> Engine:
         raise UsageError(unknown("engine", kind, KINDS))
     if kind == "native":
         return NativeEngine(matrix, workspace, "asked for")
+    reason = "asked for" if kind == "docker" else "an engine answers"
+    own = {name: value for name, value in os.environ.items() if not (name == "DOCKER_HOST" and elsewhere())}
     try:
-        return DockerEngine(matrix, workspace, "asked for" if kind == "docker" else "an engine answers")
+        return DockerEngine(matrix, workspace, reason, own)
     except EngineError:
         if kind == "docker":
             raise
         return NativeEngine(matrix, workspace, "no Docker engine answers")
+
+
+def elsewhere() -> str:
+    """Return DOCKER_HOST where it names another machine, "" where it does not."""
+    host = os.environ.get("DOCKER_HOST", "")
+    return host if host.startswith(("ssh://", "tcp://", "http://", "https://")) else ""
 
 
 def identity(engine: Engine, name: str, arch: str) -> dict[str, str]:
@@ -127,6 +149,14 @@ def identity(engine: Engine, name: str, arch: str) -> dict[str, str]:
     if ready is None:
         raise EngineError(f"{name} for {arch} is not built", remedy="invoke build")
     return {"kind": engine.kind, "image": ready.title, "digest": ready.digest}
+
+
+def mounted(cache: Path, spec: Path, *needed: Artifact) -> tuple[Mount, ...]:
+    """Return what a launch reads: its spec (a file that is made here, still empty) and these artifacts."""
+    spec.parent.mkdir(parents=True, exist_ok=True)
+    spec.touch()
+    places = dict.fromkeys([spec, *(artifact.directory for artifact in needed)])
+    return tuple(Mount(path, f"/cache/{path.relative_to(cache).as_posix()}") for path in places)
 
 
 def inside(host: Path, mounts: Sequence[Mount]) -> str:

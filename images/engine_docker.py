@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from docker.utils.socket import STDOUT, frames_iter
 
 from bench.errors import EngineError
 from bench.matrix import Matrix
+from images import machine
 from images.base import USER
 from images.build import build, tag_of
 from images.engine import (
@@ -49,17 +50,24 @@ REMEDY = "start Docker and let this user reach it (DOCKER_HOST, group docker), o
 
 
 class DockerEngine:
-    """A Docker engine, this machine's or DOCKER_HOST's."""
+    """A Docker engine on this machine: what a launch mounts is mounted where it lies.
+
+    `environment` says how to reach it, as Docker's own variables do (None: this process's own).
+    """
 
     kind = "docker"
+    remote = takes_series = False
+    host = ""
 
-    def __init__(self, matrix: Matrix, workspace: Workspace, reason: str) -> None:
-
+    def __init__(
+        self, matrix: Matrix, workspace: Workspace, reason: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.reason = reason
         self._matrix = matrix
         self._workspace = workspace
-        with _speaking("the Docker engine does not answer", REMEDY):
-            self.client = docker.from_env(timeout=PING_S, use_ssh_client=True)
+        where = f" at {self.host}" if self.host else ""
+        with speaking(f"the Docker engine{where} does not answer", REMEDY):
+            self.client = docker.from_env(timeout=PING_S, environment=environment)
             self._version = self.client.version()
             self.client.api.timeout = ANSWER_S
         if self._version["Os"] != "linux":
@@ -77,15 +85,26 @@ class DockerEngine:
             "kernel": version["KernelVersion"],
         }
 
+    def machine(self) -> machine.Machine:
+        """Return the machine that measures."""
+        return machine.local()
+
+    def alive(self) -> bool:
+        """Return whether the engine still answers."""
+        try:
+            return bool(self.client.ping())
+        except (docker.errors.DockerException, requests.RequestException, OSError):
+            return False
+
     def build(self, arch: str, names: Sequence[str], progress: Progress) -> list[Ready]:
         """Build every image that is not up to date."""
-        with _speaking("the engine failed while building"):
+        with speaking("the engine failed while building"):
             return build(self._matrix, arch, names, self.client, self._workspace, progress)
 
     def ready(self, name: str, arch: str) -> Ready | None:
         """Return the image of this name as the engine has it, up to date or not."""
 
-        with _speaking("the engine does not answer"):
+        with speaking("the engine does not answer"):
             try:
                 image = self.client.images.get(tag_of(name, arch))
             except docker.errors.ImageNotFound:
@@ -100,7 +119,7 @@ class DockerEngine:
         """Run one container to its end; see Engine.launch."""
 
         started = time.monotonic()
-        with _speaking(f"the engine failed while {request.image} ran"):
+        with speaking(f"the engine failed while {request.image} ran"):
             try:
                 container = self.client.containers.create(**self._options(request))
             except docker.errors.ImageNotFound:
@@ -121,33 +140,33 @@ class DockerEngine:
         """Remove containers whose run on this machine is over; call it between launches."""
 
         removed = 0
-        with _speaking("the engine does not answer"):
+        with speaking("the engine does not answer"):
             for container in self.client.containers.list(all=True, filters={"label": OWNER}):
-                host, pid, start = container.labels[OWNER].rsplit(":", 2)
-                if host == socket.gethostname() and (
-                    _start_time(int(pid)) != start or int(pid) == os.getpid()
-                ):
+                if not owned_by_the_living(container.labels[OWNER]):
                     with contextlib.suppress(docker.errors.NotFound):
                         container.remove(force=True, v=True)
                         removed += 1
         return removed
 
+    def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
+        """Return what containers.create is to mount."""
+        for mount in mounts:
+            if mount.writable:
+                _hand_over(mount.host, *_user())
+        return {
+            str(m.host.resolve()): {"bind": m.inside, "mode": "rw" if m.writable else "ro"} for m in mounts
+        }
+
     def _options(self, request: Launch) -> dict[str, Any]:
         """Return the arguments of containers.create for a launch."""
         uid, gid = _user()
-        for mount in request.mounts:
-            if mount.writable:
-                _hand_over(mount.host, uid, gid)
         emulation = {"QEMU_CPU": request.emulate_cpu} if request.emulate_cpu else {}
         return {
             "image": tag_of(request.image, request.arch),
             "command": list(request.argv),
             "platform": f"linux/{request.arch}",
             "environment": {**emulation, **request.env},
-            "volumes": {
-                str(m.host.resolve()): {"bind": m.inside, "mode": "rw" if m.writable else "ro"}
-                for m in request.mounts
-            },
+            "volumes": self._volumes(request.mounts),
             "user": f"{uid}:{gid}",
             "network_mode": "none",
             "read_only": True,
@@ -159,7 +178,7 @@ class DockerEngine:
             "memswap_limit": request.memory_bytes,  # equal: no swap, a limit is a limit
             "cpuset_cpus": ",".join(map(str, request.cpus)) if request.cpus else None,
             "init": True,  # a PID 1 of its own would ignore SIGTERM
-            "labels": {OWNER: f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"},
+            "labels": owner(),
         }
 
 
@@ -192,13 +211,24 @@ def _run(container: Container, request: Launch, on_line: OnLine) -> tuple[int, s
 
 
 @contextlib.contextmanager
-def _speaking(problem: str, remedy: str = "invoke doctor") -> Iterator[None]:
+def speaking(problem: str, remedy: str = "invoke doctor") -> Iterator[None]:
     """Turn every way the SDK says that the engine is unwell into one EngineError."""
 
     try:
         yield
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise EngineError(f"{problem}: {error}", remedy=remedy) from None
+
+
+def owner() -> dict[str, str]:
+    """Return the label that says which run of which machine a container belongs to."""
+    return {OWNER: f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"}
+
+
+def owned_by_the_living(label: str) -> bool:
+    """Whether the run of an owner's label may still go on: another machine's, or another process's."""
+    host, pid, start = label.rsplit(":", 2)
+    return host != socket.gethostname() or (_start_time(int(pid)) == start and int(pid) != os.getpid())
 
 
 def _user() -> tuple[int, int]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from bench.errors import EngineError
 from bench.matrix import Matrix
 from images import lock as locks
+from images import machine
 from images.bytecode import image_python
 from images.engine import (
     Launch,
@@ -36,7 +37,7 @@ from images.engine import (
     tail,
 )
 from images.wheelhouse import ensure_site, site_of
-from images.workspace import MACHINES, PYTHON, Progress, Workspace
+from images.workspace import PYTHON, Progress, Workspace
 
 POLL_S = 0.5
 PR_SET_PDEATHSIG = 1
@@ -46,6 +47,8 @@ class NativeEngine:
     """Subprocesses of this machine's own Python 3.11."""
 
     kind = "native"
+    remote = takes_series = False
+    host = ""
 
     def __init__(self, matrix: Matrix, workspace: Workspace, reason: str) -> None:
         python = image_python()
@@ -66,9 +69,17 @@ class NativeEngine:
             "why": self.reason,
             "version": f"CPython {PYTHON}",
             "libc": " ".join(platform.libc_ver()),
-            "arch": _own_arch(),
+            "arch": machine.local().arch,
             "kernel": platform.release(),
         }
+
+    def machine(self) -> machine.Machine:
+        """Return this machine."""
+        return machine.local()
+
+    def alive(self) -> bool:
+        """Return True: processes can always be started."""
+        return True
 
     def build(self, arch: str, names: Sequence[str], progress: Progress) -> list[Ready]:
         """Unpack every image's wheels; nothing else is needed."""
@@ -140,16 +151,12 @@ class NativeEngine:
         return 0
 
     def _check_arch(self, arch: str) -> None:
-        if arch != _own_arch():
+        own = machine.local().arch
+        if arch != own:
             raise EngineError(
-                f"engine native runs on {_own_arch()} only, and cannot emulate {arch}",
+                f"engine native runs on {own} only, and cannot emulate {arch}",
                 remedy="use --engine docker, with QEMU for a foreign architecture",
             )
-
-
-def _own_arch() -> str:
-    machine = platform.machine()
-    return next((arch for arch, name in MACHINES.items() if name == machine), machine)
 
 
 def _child(cpus: Sequence[int] | None) -> Callable[[], None]:

@@ -16,10 +16,10 @@ from bench import recipes
 from bench.artifacts import Artifact
 from bench.errors import ArtifactError
 from bench.recipes import Recipe
-from images import lock
+from images import lock, machine
 from images.engine import Launch, Mount
 from images.launches import Group, groups
-from images.session import Session, host_arch
+from images.session import Session
 from images.weights import gather
 
 TIMEOUT = 3600.0
@@ -70,9 +70,10 @@ def prepare(session: Session) -> Prepared:
     missing = store.plan(spec)
     reasons: dict[str, str] = {}
     if missing:
-        if host_arch() not in session.matrix.images["prepare"].arches:
+        own = machine.local().arch
+        if own not in session.matrix.images["prepare"].arches:
             raise ArtifactError(
-                f"{len(missing)} artifacts are missing and {host_arch()} cannot make them",
+                f"{len(missing)} artifacts are missing and {own} cannot make them",
                 remedy="on an amd64 machine with the same commit: "
                 f"invoke models --platform {session.platform} --export models.tar.gz; "
                 "then here: invoke models --import models.tar.gz",
@@ -115,10 +116,10 @@ def specification(session: Session, cache: str) -> dict[str, Any]:
 
 def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict[str, str]:
     """Run the prepare image; return the reasons of what failed, by recipe label."""
-    cache, engine = session.workspace.cache, session.engine
+    cache, engine, here = session.workspace.cache, session.maker, machine.local()
     for name in ("artifacts", "data", "specs"):
         (cache / name).mkdir(parents=True, exist_ok=True)
-    files, weights = gather(session.weights, missing, engine, host_arch(), cache, CONSOLE)
+    files, weights = gather(session.weights, missing, engine, here.arch, cache, CONSOLE)
     mounts = (
         Mount(cache / "artifacts", "/cache/artifacts", writable=True),
         Mount(cache / "data", "/cache/data", writable=True),
@@ -134,10 +135,10 @@ def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict
     path.write_text(json.dumps({**spec, **files, "data": data, "cache": str(inside)}))
     request = Launch(
         "prepare",
-        host_arch(),
+        here.arch,
         ["prepare", engine.path(path, mounts)],
         mounts,
-        cpus=session.cpus,
+        cpus=here.cpus,
         timeout_s=TIMEOUT,
     )
     with _Watch(len(missing)) as watch:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 import subprocess
 import tomllib
 from dataclasses import asdict
@@ -17,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench import environment, files
+from bench import files
 from bench.errors import KitError
 from images.session import Session
 
@@ -38,10 +36,11 @@ def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> 
         "updated": now(),
         "platform": session.platform,
         "profile": session.profile,
-        "performance": session.profile_facts.performance and not session.emulated,
+        "performance": session.performance,
         "complete": False,
         "engine": engine,
-        "host": host(),
+        "host": session.machine.document(),
+        "machines": [engine.machine().name for engine in session.engines],
         "device_note": device_note(session),
         "harness": None,
         "dataset": {"label": session.dataset.label, "notes": list(session.dataset.notes)},
@@ -117,7 +116,7 @@ def write(run_dir: Path, run: dict[str, Any]) -> None:
 def device_note(session: Session) -> str | None:
     """Say where this machine is not the platform's device, or None where it is."""
     notes = []
-    cpu, wanted = environment.cpu()[0], session.platform_facts.cpu
+    cpu, wanted = session.machine.cpu_model, session.platform_facts.cpu
     if session.emulated:
         notes.append(f"{session.platform} is emulated on {cpu}: correctness only, no timing is performance")
     elif wanted and wanted.lower() not in cpu.lower():
@@ -129,22 +128,6 @@ def device_note(session: Session) -> str | None:
     if not notes:
         return None
     return "; ".join(notes) + f": these numbers do not speak of {session.platform}"
-
-
-def host() -> dict[str, Any]:
-    """The machine the engine's client runs on."""
-    release = platform.freedesktop_os_release()
-    model, flags = environment.cpu()
-    return {
-        "cpu_model": model,
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "os": release.get("PRETTY_NAME", "unknown"),
-        "kernel": platform.release(),
-        "machine": platform.machine(),
-        "flags": flags,
-        "governor": environment.state()["governor"],
-    }
 
 
 def kit(session: Session) -> dict[str, Any]:

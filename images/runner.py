@@ -7,8 +7,9 @@ reason in run.json and the others go on; a command repeated after a kill continu
 from __future__ import annotations
 
 import json
+import threading
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -21,11 +22,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from bench.errors import EngineError, FailedCellsError
-from images import doctor, launches, predict, runfile, speeds
-from images.engine import LaunchResult, Mount, identity
+from bench import results
+from bench.errors import EngineError, FailedCellsError, ResultError
+from images import doctor, fleet, launches, predict, runfile, specs, speeds
+from images.engine import Engine, explain
+from images.fleet import EngineLostError, Family, Fleet, Task
 from images.launches import Group, Launch, Todo
 from images.prepare import Prepared, prepare
+from images.receive import Receiver
 from images.session import Session
 from images.show import show_prediction
 from images.speeds import Speeds
@@ -41,10 +45,13 @@ def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
     Cells predicted to take longer than the profile's limit are left out unless `no_limit`.
     """
     _ = session.asking  # a wrong --weights or --dataset ends the run before anything is built
-    if session.emulated:
+    if session.emulated and not session.engine.remote:
         _check_emulation(session)
+    if len(session.engines) > 1 and not session.swarm:
+        fleet.check_alike(session.engines, timed=session.performance)
     session.build(quiet=True)
-    session.engine.remove_stale()
+    for engine in (session.maker, *session.engines):
+        engine.remove_stale()
     prepared = prepare(session)
     if fresh:
         launches.set_aside(session.run_dir, [cell.id for cell in session.plan.cells])
@@ -77,6 +84,25 @@ def _todo(session: Session, prepared: Prepared) -> Todo:
     return launches.todo(session.asking, prepared.artifacts, used, session.run_dir / "cells")
 
 
+class _Progress:
+    """The live bar, or in a log one line a launch."""
+
+    def __init__(self, bar: Progress, total: int) -> None:
+        self._bar, self._total, self._done = bar, total, 0
+        self._task = bar.add_task("", total=total)
+
+    def begin(self, words: str) -> None:
+        """Say what starts."""
+        self._bar.update(self._task, description=words)
+
+    def end(self, words: str, seconds: float, launches: int) -> None:
+        """Say what is done."""
+        self._done += launches
+        self._bar.advance(self._task, launches)
+        if not CONSOLE.is_terminal:  # a log has no live bar
+            print(f"  {self._done:>3}/{self._total}  {words}  {seconds:.1f} s", flush=True)
+
+
 class _Run:
     """One pass over the launches; owns run.json while it lasts."""
 
@@ -88,6 +114,9 @@ class _Run:
         old = runfile.read(session.run_dir)
         self.file = runfile.merge(old, new) if old else new
         self.failed: dict[str, str] = {}
+        self.lost = ""
+        self.lock = threading.RLock()
+        self.started = time.monotonic()
         self.spent = float(self.file["seconds"])
 
     def go(self, *, no_limit: bool) -> None:
@@ -142,9 +171,11 @@ class _Run:
         return seconds
 
     def _measure(self, seconds: list[float]) -> None:
-        started = time.monotonic()
+        """Hand the launches to the engines, and wait; what no engine was left for fails."""
         if self.file["harness"] is None:
             self._harness()
+        engines = self.session.engines
+        tasks = [Task(launch, predicted) for launch, predicted in zip(self.work.launches, seconds)]
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -153,85 +184,79 @@ class _Run:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        total = len(self.work.launches)
         with Progress(*columns, console=CONSOLE) as bar:
-            task = bar.add_task("", total=total)
-            for number, (launch, predicted) in enumerate(zip(self.work.launches, seconds), 1):
-                group, begun = launch.group, time.monotonic()
-                words = f"{group.label} round {launch.round}"
-                bar.update(task, description=words)
-                self._launch(launch, predicted)
-                self.file["seconds"] = self.spent + time.monotonic() - started
+            progress = _Progress(bar, len(tasks))
+            shared = Fleet(engines, lambda engine, family: self._work(engine, family, progress), self._lost)
+            left = shared.go(fleet.families(tasks, engines))
+        for task in (task for family in left for task in family):
+            for spec in task.launch.cells:
+                if spec["id"] not in self.failed and not self._measured(spec, task.launch.round):
+                    self._fail(spec["id"], task.launch.round, self.lost)
+
+    def _work(self, engine: Engine, family: Family, progress: _Progress) -> None:
+        """Measure a family on one engine, launch by launch or as one job of a swarm.
+
+        Raises EngineLostError where the engine is gone.
+        """
+        parts = [family] if engine.takes_series else [[task] for task in family]
+        for number, part in enumerate(parts):
+            begun, first = time.monotonic(), part[0].launch
+            words = f"{first.group.label} round {first.round}"
+            words += f" and {len(part) - 1} more" if len(part) > 1 else ""
+            words += f" on {engine.machine().name}" if len(self.session.engines) > 1 else ""
+            progress.begin(words)
+            try:
+                self._launch(engine, part)
+            except EngineError as error:
+                rest = [task for part in parts[number:] for task in part]
+                raise EngineLostError(str(error), rest) from error
+            with self.lock:
+                self.file["seconds"] = self.spent + time.monotonic() - self.started
                 runfile.write(self.session.run_dir, self.file)
-                bar.advance(task)
-                if not CONSOLE.is_terminal:  # a log has no live bar
-                    print(f"  {number:>3}/{total}  {words}  {time.monotonic() - begun:.1f} s", flush=True)
+            progress.end(words, time.monotonic() - begun, len(part))
 
-    def _launch(self, launch: Launch, predicted: float) -> None:
-        """Run one launch; whatever happens to it, the run goes on with the next."""
-        cells = [spec for spec in launch.cells if spec["id"] not in self.failed]
-        if not cells:
-            return
-        heard: set[str] = set()
+    def _lost(self, engine: Engine, reason: str) -> None:
+        """Take note that an engine is gone; its family goes on elsewhere, if there is an elsewhere."""
+        with self.lock:
+            self.lost = reason
+            if engine.host:
+                CONSOLE.print(f"[red]lost[/] {engine.host}: {reason}", highlight=False)
 
-        def on_line(line: str) -> None:
-            event = json.loads(line)
-            heard.add(event["id"])
-            if event["status"] != "ok":
-                self._fail(event["id"], launch.round, event["reason"])
-
+    def _measured(self, spec: dict[str, Any], number: int) -> bool:
+        """Whether this round of a cell is on disk; a lost engine may have sent it just in time."""
+        path = results.path_of(self.session.run_dir, spec["id"])
         try:
-            result = self._measure_in_engine(launch, cells, SLACK * predicted + GRACE, on_line)
-            reason = (
-                result.reason or f"the bench ended with code {result.exit_code} and no word about this cell"
-            )
-            tail = f"\n{result.stderr}" if result.stderr else ""
-        except EngineError as error:
-            reason, tail = str(error), ""
-        for spec in cells:
-            if spec["id"] not in heard:
-                self._fail(spec["id"], launch.round, f"{reason}{tail}")
+            return path.exists() and results.has_round(results.load(path), number)
+        except ResultError:
+            return False
 
-    def _measure_in_engine(
-        self, launch: Launch, cells: list[dict[str, Any]], timeout: float, on_line: Any
-    ) -> LaunchResult:
-        session, group, engine = self.session, launch.group, self.session.engine
-        cache = session.workspace.cache
-        mounts = (
-            Mount(cache / "artifacts", "/cache/artifacts"),
-            Mount(cache / "data", "/cache/data"),
-            Mount(cache / "specs", "/cache/specs"),
-            Mount(session.run_dir, "/results", writable=True),
-        )
-        image = session.matrix.frameworks[group.framework].image
-        spec = {
-            "schema": 1,
-            "round": launch.round,
-            "rounds": session.profile_facts.rounds,
-            "profile": session.profile,
-            "performance": self.file["performance"],
-            "results": engine.path(session.run_dir, mounts),
-            "artifact": engine.path(self.prepared.artifacts[group].directory, mounts),
-            "artifact_sha256": self.prepared.artifacts[group].sha256,
-            "data": engine.path(self.prepared.data.directory, mounts),
-            "reference": engine.path(self.prepared.references[group].directory, mounts),
-            "isa_environment": session.isa_environment(group.framework, group.isa),
-            "dataset": session.dataset.label,
-            "threads": session.threads,
-            "emulated": session.emulated,
-            "seed": session.matrix.defaults.seed,
-            "engine": identity(engine, image, session.arch),
-            "lock": session.locks[group.framework],
-            "package": session.matrix.frameworks[group.framework].package,
-            "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
-            "cells": cells,
-        }
-        path = cache / "specs" / "measure.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(spec))
-        return engine.launch(
-            session.request(image, ["measure", engine.path(path, mounts)], mounts, timeout), on_line
-        )
+    def _launch(self, engine: Engine, tasks: Family) -> None:
+        """Run launches in one container; whatever happens to them, the run goes on with the next.
+
+        Raises EngineError only where the engine no longer answers.
+        """
+        left = [replace(task.launch, cells=self._left(task.launch)) for task in tasks]
+        left = [launch for launch in left if launch.cells]
+        if not left:
+            return
+        receiver = Receiver(self.session.run_dir, self._fail)
+        limit = SLACK * sum(task.seconds for task in tasks) + GRACE
+        try:
+            result = specs.launch(self.session, self.prepared, engine, left, limit, receiver.take)
+            reason, tail = result.reason, f"\n{result.stderr}" if result.stderr else ""
+        except EngineError as error:
+            if not engine.alive():
+                raise
+            reason, tail = str(error), ""
+        for number, launch in enumerate(left):
+            why = explain(receiver.ended.get(number, 0)) or reason or "the bench said no word about this cell"
+            for spec in launch.cells:
+                if (spec["id"], launch.round) not in receiver.heard:
+                    self._fail(spec["id"], launch.round, f"{why}{tail}")
+
+    def _left(self, launch: Launch) -> tuple[dict[str, Any], ...]:
+        """The cells of a launch that have not failed before."""
+        return tuple(spec for spec in launch.cells if spec["id"] not in self.failed)
 
     def _harness(self) -> None:
         """Measure what LoadGen and the binding cost with a model that does nothing."""
@@ -246,8 +271,9 @@ class _Run:
             self.file["harness"] = {**heard[-1], "image": image}
 
     def _fail(self, cell_id: str, number: int, reason: str) -> None:
-        self.failed[cell_id] = reason
-        self.file["failures"].append({"id": cell_id, "round": number, "reason": reason})
+        with self.lock:
+            self.failed[cell_id] = reason
+            self.file["failures"].append({"id": cell_id, "round": number, "reason": reason})
         CONSOLE.print(f"[red]failed[/] {cell_id}: {reason}", highlight=False)
 
     def _summary(self) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
-import platform as machine
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +17,6 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import environment
 from bench import matrix as matrices
 from bench.cell import Filters, Plan, plan
 from bench.datasets import source as datasets
@@ -27,13 +24,15 @@ from bench.datasets.source import Dataset
 from bench.errors import UsageError, unknown
 from bench.isa import NATIVE
 from bench.matrix import Matrix, Platform, Profile
-from images import lock
-from images.engine import KINDS, Engine, Launch, Mount, choose
+from images import lock, machine
+from images.engine import KINDS, Engine, Launch, Mount, choose, elsewhere
 from images.launches import Asking
+from images.machine import Machine
 from images.weights import Weights, resolve
-from images.workspace import MACHINES, Workspace
+from images.workspace import Workspace
 
 CONSOLE = Console()
+SCHEMES = ("ssh://", "tcp://", "http://", "https://", "unix://")
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,9 @@ class Session:
     engine_kind: str
     filters: Filters
     given: Mapping[str, str]  # --name, --weights and --dataset, "" where left out
+    hosts: tuple[str, ...] = ()  # other machines' engines, as --host or DOCKER_HOST name them
+    swarm: bool = False  # the engine manages a swarm, whose nodes measure
+    registry: str = ""  # where they pull images from
 
     @classmethod
     def open(cls, root: Path, flags: Mapping[str, Any]) -> Session:
@@ -70,7 +72,18 @@ class Session:
         )
         filters = Filters(frameworks, models, methods, scenarios, flags["sweep"])
         given = {kind: flags[kind] for kind in ("name", "weights", "dataset")}
-        return cls(Workspace(root), matrix, platform, profile, engine, filters, given)
+        hosts = _words(flags["host"]) or tuple(filter(None, [elsewhere()]))
+        for host in hosts:
+            if not host.startswith(SCHEMES) or hosts.count(host) > 1:
+                wrong = "is given twice" if hosts.count(host) > 1 else "names no engine"
+                raise UsageError(
+                    f"{host!r} {wrong}", where="--host", remedy="for example ssh://pi@raspberrypi"
+                )
+        if hosts and engine == "native":
+            raise UsageError(
+                "engine native is this machine's own", where="--engine", remedy="leave out --host"
+            )
+        return cls(Workspace(root), matrix, platform, profile, engine, filters, given, hosts)
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -115,23 +128,29 @@ class Session:
 
     @property
     def arch(self) -> str:
-        """The architecture whose images run: the platform's, or for "any" this machine's."""
-        return host_arch() if self.platform_facts.arch == "any" else self.platform_facts.arch
+        """The architecture whose images run: the platform's, or for "any" that of the machine."""
+        return self.machine.arch if self.platform_facts.arch == "any" else self.platform_facts.arch
 
     @property
     def emulated(self) -> bool:
-        """Whether the platform's instructions are not this machine's."""
-        return self.arch != host_arch()
+        """Whether the platform's instructions are not the machine's."""
+        return self.arch != self.machine.arch
+
+    @property
+    def performance(self) -> bool:
+        """Whether this run's timings are shown as performance."""
+        return self.profile_facts.performance and not self.emulated
+
+    @property
+    def machine(self) -> Machine:
+        """The machine that measures; of several, which are alike, the first."""
+        return self.engine.machine() if self.hosts or self.swarm else machine.local()
 
     @property
     def threads(self) -> int:
-        """The platform's threads, at most the cores this process may use."""
-        return min(self.platform_facts.threads or len(self.cpus), len(self.cpus))
-
-    @property
-    def cpus(self) -> list[int]:
-        """The cores this process may use (os.cpu_count() ignores a cpuset)."""
-        return sorted(os.sched_getaffinity(0))
+        """The platform's threads, at most the cores a run may use."""
+        cores = len(self.machine.cpus)
+        return min(self.platform_facts.threads or cores, cores)
 
     @functools.cached_property
     def plan(self) -> Plan:
@@ -139,7 +158,7 @@ class Session:
         return self._planned(dataclasses.replace(self.filters, weights=self.weights.labels))
 
     def _planned(self, filters: Filters) -> Plan:
-        flags = () if self.emulated else environment.cpu()[1]
+        flags = () if self.emulated else self.machine.flags
         return plan(self.matrix, self.platform, self.profile, self.arch, filters, flags)
 
     @functools.cached_property
@@ -177,15 +196,36 @@ class Session:
             self.arch,
             argv,
             mounts,
-            cpus=self.cpus[: self.threads],
+            cpus=self.machine.cpus[: self.threads],
             memory_bytes=self.platform_facts.memory_bytes,
             timeout_s=timeout,
             emulate_cpu=self.platform_facts.qemu_cpu if self.emulated else None,
         )
 
     @functools.cached_property
+    def engines(self) -> list[Engine]:
+        """The engines that measure; raises EngineError where one is not to be had."""
+        from images.engine_remote import RemoteEngine
+        from images.engine_swarm import SwarmEngine
+
+        if self.swarm:
+            if len(self.hosts) > 1 or self.engine_kind == "native":
+                raise UsageError("a swarm has one engine that manages it", where="--swarm")
+            words = (self.matrix, self.workspace, "".join(self.hosts), self.platform, self.registry)
+            manager = SwarmEngine(*words)
+            return [manager, *(SwarmEngine(*words) for _ in range(manager.nodes - 1))]
+        if not self.hosts:
+            return [self.maker]
+        return [RemoteEngine(self.matrix, self.workspace, host) for host in self.hosts]
+
+    @property
     def engine(self) -> Engine:
-        """The chosen engine; raises EngineError where it is not to be had."""
+        """The engine that measures; of several, the first."""
+        return self.engines[0]
+
+    @functools.cached_property
+    def maker(self) -> Engine:
+        """This machine's engine, in which artifacts are made."""
         return choose(self.engine_kind, self.matrix, self.workspace)
 
     def build(self, *, quiet: bool = False) -> None:
@@ -194,9 +234,13 @@ class Session:
         `quiet` says nothing when there was nothing to do: `run` builds too.
         """
         started = time.monotonic()
-        made = []
-        for arch, names in self._images_by_arch().items():
-            made += self.engine.build(arch, names, CONSOLE.print)
+        used = {self.matrix.frameworks[cell.framework].image for cell in self.plan.cells}
+        names = [name for name in self.matrix.images if name in used]
+        own, made = machine.local().arch, []
+        if own in self.matrix.images["prepare"].arches:
+            made += self.maker.build(own, ["prepare"], CONSOLE.print)
+        for engine in self.engines:
+            made += engine.build(self.arch, names, CONSOLE.print)
         word = "images" if self.engine.kind == "docker" else "environments"
         fresh = sum(not ready.cached for ready in made)
         if quiet and not fresh:
@@ -205,14 +249,6 @@ class Session:
             f"build: {len(made)} {word} ready, {fresh} of them new, {time.monotonic() - started:.1f} s "
             f"(engine {self.engine.kind}: {self.engine.reason})"
         )
-
-    def _images_by_arch(self) -> dict[str, list[str]]:
-        """What to build: artifacts are made on this machine, whatever the platform is."""
-        used = {self.matrix.frameworks[cell.framework].image for cell in self.plan.cells}
-        wanted = {self.arch: [name for name in self.matrix.images if name in used]}
-        if host_arch() in self.matrix.images["prepare"].arches:
-            wanted.setdefault(host_arch(), []).insert(0, "prepare")
-        return wanted
 
     def report(self) -> Path:
         """Write the run's report from the results on disk and return its path."""
@@ -223,15 +259,6 @@ class Session:
                 f"there is no run '{self.run_name}' in out/", remedy="invoke run, or give its --name"
             )
         return render(self.run_dir, self.matrix)
-
-
-def host_arch() -> str:
-    """This machine's architecture in Docker's words."""
-    names = {kernel: docker for docker, kernel in MACHINES.items()}
-    found = machine.machine()
-    if found not in names:
-        raise UsageError(f"this machine is {found}; the kit knows {', '.join(names)}")
-    return names[found]
 
 
 def _words(values: Sequence[str] | None) -> tuple[str, ...]:

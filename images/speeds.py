@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from bench import environment, files
+from bench import files
 from bench.artifacts import Artifact
-from images.engine import Mount
+from images.engine import mounted
 from images.launches import Group
 from images.predict import Speed, guess
 from images.session import Session
@@ -80,7 +80,8 @@ def _launch(
 ) -> Iterable[dict[str, Any]]:
     """Run `bench speed` for one framework under one cap; return what it said of each artifact."""
     cache, engine = session.workspace.cache, session.engine
-    mounts = tuple(Mount(cache / name, f"/cache/{name}") for name in ("artifacts", "data", "specs"))
+    path = cache / "specs" / "speed.json"
+    mounts = mounted(cache, path, data, *(artifacts[group] for group in groups))
     first = groups[0]
     spec = {
         "schema": SCHEMA,
@@ -99,8 +100,6 @@ def _launch(
             for group in groups
         ],
     }
-    path = cache / "specs" / "speed.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(spec))
     heard: list[dict[str, Any]] = []
     request = session.request(
@@ -115,7 +114,7 @@ def _launch(
 
 def _key(session: Session, group: Group, artifact: Artifact) -> str:
     facts = [artifact.sha256, session.locks[group.framework], group.isa, session.threads, session.engine.kind]
-    facts += [environment.cpu()[0], session.platform_facts.qemu_cpu if session.emulated else ""]
+    facts += [session.machine.cpu_model, session.platform_facts.qemu_cpu if session.emulated else ""]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bench import matrix as matrices
 from bench.errors import EngineError, UsageError
-from images import engine_native, lock, wheelhouse
+from images import engine_native, lock, machine, wheelhouse
 from images.engine import Launch, LaunchResult, Lines, Mount, choose, explain, inside
 from images.engine_native import NativeEngine
 from images.workspace import Workspace
@@ -24,7 +24,7 @@ from images.workspace import Workspace
 ROOT = Path(__file__).parents[2]
 MATRIX = matrices.load(ROOT / "matrix.toml")
 TINY = dataclasses.replace(MATRIX, images={"tiny": matrices.Image("", ("amd64", "arm64"), ("x==1",))})
-ARCH = engine_native._own_arch()
+ARCH = machine.local().arch
 Run = Callable[..., tuple[LaunchResult, list[str]]]
 
 

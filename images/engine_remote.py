@@ -1,0 +1,152 @@
+"""Engine `docker` on another machine (`--host ssh://pi@raspberrypi`): nothing of this one is mounted there.
+
+What a launch reads lies in one volume of that engine, filled through the engine's API: each directory
+once, under a key of its content. Results come back as events (bench/courier.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+import docker.errors
+
+from bench.matrix import Matrix
+from images import base, machine, tunnel
+from images.engine import Mount
+from images.engine_docker import DockerEngine, owner, speaking
+from images.machine import Machine
+from images.tarball import Member, entries, stream
+from images.workspace import Workspace
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from docker.models.images import Image as EngineImage
+
+STORE = "edgequant-store"
+INSIDE = "/store"
+RESULTS = "/tmp/results"  # noqa: S108 (inside the container, its own tmpfs)
+
+
+class RemoteEngine(DockerEngine):
+    """A Docker engine reached by `host` (ssh://user@name, tcp://name:port, unix:///path)."""
+
+    remote = True
+
+    def __init__(self, matrix: Matrix, workspace: Workspace, host: str) -> None:
+        self.host = host
+        super().__init__(matrix, workspace, f"asked for: {host}", _reach(host) if host else None)
+
+    def machine(self) -> Machine:
+        """Return the machine that measures, asked once."""
+        return self._machine
+
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        with speaking(f"{self.host or 'the engine'} does not say what it is"):
+            return self._ask()
+
+    def _ask(self) -> Machine:
+        facts, ground = self.client.info(), self._ground()
+
+        def run(command: Sequence[str]) -> str:
+            options = {"network_mode": "none", "remove": True, "labels": owner()}
+            printed: bytes = self.client.containers.run(ground.id, command, **options)
+            return printed.decode("utf-8", "replace")
+
+        return machine.probe(facts["Name"], facts["OperatingSystem"], run)
+
+    def _ground(self) -> EngineImage:
+        """The base for the engine's own architecture."""
+        arch = self._version["Arch"]
+        return base.ensure(self.client, self._matrix.base, arch, self._workspace, print)
+
+    def path(self, host: Path, mounts: Sequence[Mount]) -> str:
+        """Return where a launch finds a host path: in the store, or for results in its own tmpfs."""
+        for mount in mounts:
+            if host.is_relative_to(mount.host):
+                root = RESULTS if mount.writable else f"{INSIDE}/{store_key(mount)}/{mount.host.name}"
+                rest = host.relative_to(mount.host).as_posix()
+                return root if rest == "." else f"{root}/{rest}"
+        raise ValueError(f"{host} is in none of the mounts")
+
+    def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
+        """Send what the store lacks; the launch sees the store alone."""
+        read = [mount for mount in mounts if not mount.writable]
+        if not read:
+            return {}
+        with self._porter() as porter:
+            for mount in read:
+                if mount.host.is_file() or not _there(porter, f"{INSIDE}/{store_key(mount)}.whole"):
+                    porter.put_archive(INSIDE, stream(contents(mount)))
+        return {STORE: {"bind": INSIDE, "mode": "ro"}}
+
+    @contextlib.contextmanager
+    def _porter(self) -> Iterator[Container]:
+        """A container that is never started: through it the API writes into the volume."""
+        volumes = {STORE: {"bind": INSIDE, "mode": "rw"}}
+        porter = self.client.containers.create(self._ground().id, volumes=volumes, labels=owner())
+        try:
+            yield porter
+        finally:
+            with contextlib.suppress(docker.errors.DockerException, OSError):
+                porter.remove(force=True)
+
+
+def _reach(host: str) -> dict[str, str]:
+    """Docker's own variables for this host."""
+    address = tunnel.open_to(host) if host.startswith("ssh://") else host
+    return {**os.environ, "DOCKER_HOST": address}
+
+
+def store_key(mount: Mount) -> str:
+    """The name of a mount in the store.
+
+    Directories of the cache are named by content or recipe: their name and sizes tell them apart. A file
+    is a launch's spec: one name a run, and sent each time.
+    """
+    facts: list[object]
+    if mount.host.is_file():
+        facts = [*owner().values(), str(mount.host)]
+    else:
+        facts = [mount.host.name, sorted((path.name, path.stat().st_size) for path in mount.host.iterdir())]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+
+def contents(mount: Mount) -> list[Member]:
+    """A mount as members of an archive; the last one says that all before it were written."""
+    key, name = store_key(mount), mount.host.name
+    if mount.host.is_file():
+        found: list[Member] = [(f"{key}/", b""), (f"{key}/{name}", mount.host)]
+    else:
+        found = entries(mount.host, f"{key}/{name}/")
+    return [*found, (f"{key}.whole", b"")]
+
+
+def _there(container: Container, path: str) -> bool:
+    try:
+        pieces, _ = container.get_archive(path)
+    except docker.errors.NotFound:
+        return False
+    pieces.close()
+    return True
+
+
+def remove_store(host: str) -> bool:
+    """Remove the store of an engine; return whether there was one."""
+    with speaking(f"the Docker engine at {host} does not answer"):
+        client = docker.from_env(environment=_reach(host))
+        try:
+            client.volumes.get(STORE).remove(force=True)
+        except docker.errors.NotFound:
+            return False
+        finally:
+            client.close()
+    return True
