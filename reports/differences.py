@@ -50,6 +50,9 @@ def differences(
 
 
 _ENVIRONMENT: dict[str, Callable[[Measured], str]] = {
+    "Name of the machine": lambda one: known(
+        joined(dict.fromkeys(timing.machine for timing in one.timings if timing.machine))
+    ),
     "CPU": lambda one: str(one.environment["cpu_model"]),
     "Architecture": lambda one: str(one.environment["machine"]),
     "Cores it may use": lambda one: str(one.environment["cores"]),

@@ -201,7 +201,7 @@ def gain(
         above, below = (values, basis) if throughput else (basis, values)
         lists.append([above[number] / below[number] for number in sorted(above) if number in below])
         if not lists[-1]:
-            return Gain(f"no round in common with FP32 in {side}")
+            return Gain(f"no round in common with FP32 on one machine in {side}")
     first, second = (Ratio(statistics.median(one), *bootstrap(one), len(one)) for one in lists)
     return Gain("", first, second, second.value / first.value, two_samples.compare(lists[1], lists[0]))
 

@@ -135,7 +135,7 @@ def _why_missing(variant: Variant, scenario: str, batch: int) -> str:
     return ""
 
 
-def metric_by_round(one: Measured, percentile: int, matrix: Matrix) -> dict[int, float]:
+def metric_by_round(one: Measured, percentile: int, matrix: Matrix) -> dict[Round, float]:
     """Return the metric of the cell's scenario by round: samples/s, or a latency percentile in ms a query.
 
     Rounds whose log lacks it or says 0 are not there.
