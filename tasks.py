@@ -136,6 +136,36 @@ def report(session: Session) -> None:
     session.report()
 
 
+@task(
+    positional=["a", "b"],
+    auto_shortflags=False,
+    help={
+        "a": "the run to compare with: a folder of out/ or reports/published/, or a path",
+        "b": "the run that is judged, named in the same way",
+        "threshold": "a change up to this many per cent is no change",
+        "html": "write out/compare-A-B.html (it and the JSON are written where nothing is chosen)",
+        "json": "write out/compare-A-B.json",
+        "markdown": "write out/compare-A-B.md",
+        "strict": "fail on every cell that is not shown to be as fast and as accurate",
+    },
+)
+def compare(
+    _: Context,
+    a: str,
+    b: str,
+    threshold: float = 5.0,
+    html: bool = False,
+    json: bool = False,
+    markdown: bool = False,
+    strict: bool = False,
+) -> None:
+    """Compare run B with run A: faster, slower or the same; exit code 10 for a regression."""
+    from reports.comparing import compare_runs
+
+    chosen = [suffix for suffix, wanted in (("html", html), ("json", json), ("md", markdown)) if wanted]
+    compare_runs(ROOT, (a, b), threshold, chosen, strict)
+
+
 @kit_task(name="list")
 def list_(session: Session) -> None:
     """Show the matrix: which cells, which are impossible and why, predicted minutes."""

@@ -74,6 +74,12 @@ class MeasureError(KitError):
     exit_code = 8
 
 
+class RegressionError(KitError):
+    """A compared run is slower or less accurate than the one it is measured against."""
+
+    exit_code = 10
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return "unknown KIND 'name'; did you mean 'x'? Known: ..." with the nearest match first."""
     names = sorted(known)

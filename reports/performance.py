@@ -142,6 +142,16 @@ def _why_missing(variant: Variant, scenario: str, batch: int) -> str:
     return ""
 
 
+def metric_by_round(one: Measured, percentile: int, matrix: Matrix) -> dict[Round, float]:
+    """Return the metric of the cell's scenario by round: samples/s, or a latency percentile in ms a query.
+
+    Rounds whose log lacks it or says 0 are not there.
+    """
+    throughput = matrix.scenarios[one.cell.scenario].metric == "throughput"
+    found = _by_round(one, _rate if throughput else _latency(f"p{percentile}"))
+    return {number: value for number, value in found.items() if value > 0}
+
+
 def _rate(timing: Timing) -> float | None:
     return timing.rate
 
