@@ -36,6 +36,8 @@ class Timing:
     early_ns: float | None
     peak_memory_bytes: int | None
     throttled: bool
+    queries: int
+    samples: int
     machine: str = ""
 
 
@@ -89,6 +91,7 @@ class Measured:
     seeds: Mapping[str, int]
     evidence: Mapping[str, Any]
     machine_states: tuple[Mapping[str, Any], ...]
+    key: str
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,7 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
         seeds=data["seeds"],
         evidence=data["evidence"],
         machine_states=tuple(one[when] for one in rounds for when in ("before", "after")),
+        key=data["key"],
     )
 
 
@@ -296,5 +300,7 @@ def _timing(one: Mapping[str, Any]) -> Timing:
         early_ns=early.get("estimate_ns"),
         peak_memory_bytes=one["peak_memory_bytes"],
         throttled=any(one[when]["throttled"] for when in ("before", "after")),
+        queries=one["queries"],
+        samples=one["samples"],
         machine=one.get("machine", ""),
     )
