@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from bench.errors import unknown
 from bench.isa import NATIVE
-from bench.matrix import Matrix
+from bench.matrix import SEEDS, Matrix
 from bench.tables import Place
 
 #: (table, key, what the names are, the names, those that exist)
@@ -32,6 +32,7 @@ def _references(matrix: Matrix) -> Iterator[Reference]:
     for name, profile in matrix.profiles.items():
         named = (*profile.accuracy_scenarios, *profile.scenarios)
         yield f"profiles.{name}", "scenarios", "scenario", named, matrix.scenarios
+        yield f"profiles.{name}", "seeds", "seed", profile.seeds, SEEDS
 
 
 def _references_of_rows(matrix: Matrix) -> Iterator[Reference]:
@@ -58,6 +59,8 @@ def check(matrix: Matrix, file: str) -> None:
         for scenario in matrix.scenarios:
             if scenario not in profile.scenarios:
                 Place(file, f"profiles.{name}.scenarios", scenario).fail("missing table")
+        if 0 < len(profile.seeds) < len(SEEDS):
+            Place(file, f"profiles.{name}", "seeds").fail(f"all of {', '.join(SEEDS)}, or none")
     _check_reasons(matrix, file)
     _check_caps(matrix, file)
     _check_published(matrix, file)

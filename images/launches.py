@@ -94,6 +94,7 @@ class Asking:
             else min(profile.accuracy_samples or self.test_images, self.test_images),
             "accuracy_reason": reason or None,
             "accuracy_limit": profile.accuracy_limit,
+            **{name: int(seed, 16) for name, seed in profile.seeds.items()},
         }
 
 

@@ -60,7 +60,9 @@ _ENVIRONMENT: dict[str, Callable[[Measured], str]] = {
     "Memory limit": lambda one: _limit(one.environment["memory_limit_bytes"]),
     "Kernel": lambda one: str(one.environment["kernel"]),
     "Emulated": lambda one: known(one.environment["emulated"]),
-    "Governor": lambda one: joined(dict.fromkeys(known(state["governor"]) for state in one.machine_states)),
+    "Governor": lambda one: joined(
+        dict.fromkeys(known(state["before"]["governor"]) for state in one.machine_states)
+    ),
 }
 
 

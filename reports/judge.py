@@ -136,8 +136,8 @@ def _unfit(found: Speed, one: Measured, other: Measured) -> str:
     for side, cell, values in (("A", one, found.a), ("B", other, found.b)):
         if not all(timing.valid for timing in cell.timings):
             reasons.append(f"INVALID in {side}")
-        if any(timing.throttled for timing in cell.timings):
-            reasons.append(f"throttled in {side}")
+        slowed = dict.fromkeys(timing.mark.word for timing in cell.timings if timing.mark)
+        reasons += [f"{word} in {side}" for word in slowed]
         if len(values) < MIN_ROUNDS:
             reasons.append(f"{'one round' if len(values) == 1 else 'two rounds'} in {side}")
     return ", ".join(reasons)
