@@ -7,8 +7,8 @@ measured on a slowed machine, or against such an FP32, stays the winner of what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from reports.book import BASELINE, Chapter
 from reports.performance import Block, Row
@@ -46,12 +46,8 @@ class Fact:
     answer: Answer
 
 
-def questions(chapter: Chapter, blocks: Sequence[Block], quality: Quality) -> tuple[Question, ...]:
-    """Return the questions about time, with one answer a block; only for performance runs."""
-
-    def equal(row: Row) -> bool:
-        found = quality.find(row.variant.framework, row.variant.method)
-        return found is not None and found.within_noise
+def questions(chapter: Chapter, blocks: Sequence[Block]) -> tuple[Question, ...]:
+    """Return the questions about time alone, with one answer a block; only for performance runs."""
 
     def fp32(row: Row) -> bool:
         return row.variant.method == BASELINE
@@ -60,11 +56,30 @@ def questions(chapter: Chapter, blocks: Sequence[Block], quality: Quality) -> tu
         Question("Fastest FP32", tuple(_fastest(block, fp32) for block in blocks)),
         Question("Fastest of all methods", tuple(_fastest(block, lambda _: True) for block in blocks)),
         Question("Largest speedup over own FP32", tuple(_gain(block) for block in blocks)),
-        Question(
-            f"Fastest whose top-1 is within noise of its FP32 ({chapter.weights_label})",
-            tuple(_fastest(block, equal) for block in blocks),
-        ),
     )
+
+
+def at_equal_accuracy(blocks: Sequence[Block], quality: Quality) -> Mapping[str, Answer]:
+    """Return, by scenario, the fastest whose top-1 is within noise of its own FP32, with its speedup."""
+
+    def equal(row: Row) -> bool:
+        found = quality.find(row.variant.framework, row.variant.method)
+        return found is not None and found.within_noise
+
+    return {block.scenario: _with_speedup(block, _fastest(block, equal)) for block in blocks}
+
+
+def _with_speedup(block: Block, answer: Answer) -> Answer:
+    row = next((row for row in _comparable(block) if row.variant.name == answer.who), None)
+    if row is None or row.speedup is None:
+        return answer
+    return replace(answer, figure=f"{answer.figure}, {ratio(row.speedup.value)} its FP32")
+
+
+def smallest_at_equal_accuracy(quality: Quality) -> Answer:
+    """Return the smallest artifact whose top-1 is within noise of its own FP32."""
+    equal = {row.variant.name for row in quality.accuracy if row.within_noise}
+    return _smallest([row for row in quality.sizes if row.variant.name in equal])
 
 
 def facts(chapter: Chapter, quality: Quality) -> tuple[Fact, ...]:

@@ -7,6 +7,7 @@ that nothing hangs on colour. All lengths are SVG user units (CSS pixels at full
 
 from __future__ import annotations
 
+import re
 import statistics
 import textwrap
 from collections.abc import Sequence
@@ -80,6 +81,13 @@ class Chart:
 
 def defs() -> Markup:
     """Return the patterns that every chart of the page shares; put it once into the body."""
+    return Markup('<svg class="defs" width="0" height="0" aria-hidden="true"><defs>{}</defs></svg>').format(
+        patterns()
+    )
+
+
+def patterns() -> Markup:
+    """Return a pattern for each slot."""
     lines = (
         "",
         "M-1,7 L7,-1 M-1,1 L1,-1 M5,7 L7,5",
@@ -90,15 +98,12 @@ def defs() -> Markup:
         "M3,0 V6",
         "M1,1 V3 M4,4 V6",
     )
-    patterns = Markup("").join(
+    return Markup("").join(
         Markup(
             '<pattern id="p{0}" width="6" height="6" patternUnits="userSpaceOnUse">'
             '<rect class="s{0}" width="6" height="6"/><path class="hatch" d="{1}"/></pattern>'
         ).format(slot, path)
         for slot, path in enumerate(lines)
-    )
-    return Markup('<svg class="defs" width="0" height="0" aria-hidden="true"><defs>{}</defs></svg>').format(
-        patterns
     )
 
 
@@ -127,6 +132,13 @@ def draw(chart: Chart) -> Markup:
         chart.description,
         Markup("").join(parts),
     )
+
+
+def size(drawn: str) -> tuple[int, int]:
+    """Return the width and height of a drawn chart."""
+    found = re.search(r'width="(\d+)" height="(\d+)"', drawn)
+    assert found, "every chart tells its size"
+    return int(found[1]), int(found[2])
 
 
 def _positions(bars: Sequence[Bar]) -> tuple[list[float], float]:

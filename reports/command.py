@@ -20,6 +20,34 @@ def command(run: Run, matrix: Matrix) -> str:
     return "\n".join(lines)
 
 
+def measures(
+    run: Run,
+    matrix: Matrix,
+    platform: str,
+    *,
+    models: Sequence[str] = (),
+    frameworks: Sequence[str] = (),
+    sweep: str = "",
+) -> str:
+    """Return the command that measures what this run did not, with the run's weights, data and profile.
+
+    A profile without performance, or one that leaves the models out, gives way to `quick`.
+    """
+    facts = matrix.profiles.get(run.profile)
+    known = [model for model in models if model in matrix.models]
+    fits = (
+        facts and facts.performance and all(run.profile in matrix.models[model].profiles for model in known)
+    )
+    words = ["./invoke build run", "--platform", platform, "--profile", run.profile if fits else "quick"]
+    words += _source(run, matrix)[0]
+    words += ["--sweep", sweep] if sweep else []
+    if sweep and set(frameworks) == set(matrix.sweeps[sweep].frameworks):
+        frameworks = ()
+    for flag, names in (("framework", frameworks), ("model", known)):
+        words += [f"--{flag}", ",".join(names)] if names else []
+    return " ".join(words)
+
+
 def yours(run: Run) -> str:
     """Return what the PATHs of the command must hold, "" where it has none."""
     weights = [one.removeprefix("file-") for one in _weights(run) if one.startswith("file-")]

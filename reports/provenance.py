@@ -9,7 +9,8 @@ from typing import Any
 from bench.matrix import Matrix
 from reports.book import Chapter
 from reports.load import Failure, Measured, Run
-from reports.text import SLOWED, counted, joined, known, memory, significant, title
+from reports.text import SLOWED, counted, joined, known, memory, title
+from reports.text import value_range as _values
 
 NOT_TOLD = "not told by this machine"
 
@@ -215,19 +216,6 @@ def settings(run: Run, matrix: Matrix, kind: str) -> Table:
         for key in keys
     ]
     return Table(("Setting", *(matrix.scenarios[name].title for name in scenarios)), tuple(rows))
-
-
-def _values(values: Iterable[Any]) -> str:
-    """Return the one value, or the range where the cells differ (LoadGen's expectations do)."""
-    found = [value for value in values if value is not None]
-    different = list(dict.fromkeys(map(str, found)))
-    if not different:
-        return "\N{EN DASH}"
-    if len(different) == 1:
-        return different[0]
-    if all(isinstance(value, (int, float)) for value in found):
-        return f"{significant(min(found))} to {significant(max(found))}"
-    return joined(sorted(different))
 
 
 def machine_state(measured: Sequence[Measured]) -> Table:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +13,15 @@ from markupsafe import Markup
 
 from bench import files
 from bench.matrix import Matrix
-from reports import answers, charts, command, provenance, stats, text
-from reports.book import Chapter, chapters
-from reports.isas import IsaView, isa_view
+from reports import charts, command, provenance, stats, text
+from reports.figures import figures
 from reports.load import Run, read
 from reports.paired import ALPHA
-from reports.performance import Block, blocks
-from reports.quality import FP32_LIMIT, ZOO, Quality, fp32_agreement, quality
-from reports.sweeps import Arranged, arrange
+from reports.quality import FP32_LIMIT, ZOO
+from reports.tables import tables
+from reports.views import views
 
 TEMPLATES = Path(__file__).with_name("templates")
-
-
-@dataclass(frozen=True)
-class ChapterView:
-    """All that the templates need of one chapter; `blocks` has nothing without performance.
-
-    `isas` compares the chapter's family over ISA caps, where it leads one. Of the blocks, `body` is told
-    in full and `folded` behind a summary, since a figure shows it already.
-    """
-
-    chapter: Chapter
-    blocks: Arranged
-    body: tuple[Block, ...]
-    folded: tuple[Block, ...]
-    isas: IsaView | None
-    quality: Quality
-    headline: str
-    questions: tuple[answers.Question, ...]
-    facts: tuple[answers.Fact, ...]
-    fp32: Any
-    fp32_top1: str
-    grid: provenance.Grid
 
 
 def render(run_dir: Path, matrix: Matrix) -> Path:
@@ -60,8 +36,9 @@ def render(run_dir: Path, matrix: Matrix) -> Path:
 
 def html(run: Run, matrix: Matrix) -> str:
     """Return the report of `run` as one HTML document that needs nothing else."""
-    views = _views(run, matrix)
-    measured = [one for view in views for variant in view.chapter.variants for one in variant.measured]
+    found = views(run, matrix)
+    drawn = figures(run, found, matrix)
+    measured = [one for view in found for variant in view.chapter.variants for one in variant.measured]
     return page(
         "report.html.j2",
         run=run,
@@ -73,7 +50,10 @@ def html(run: Run, matrix: Matrix) -> str:
         profile=matrix.profiles.get(run.profile),
         platform=matrix.platforms.get(run.platform),
         defs=charts.defs(),
-        views=views,
+        views=found,
+        figures=drawn,
+        drawn={panel.drawn for figure in drawn for panel in figure.panels},
+        tables=tables(run, matrix),
         notices=provenance.notices(run),
         not_measured=provenance.not_measured(run),
         absent=provenance.absent(run, matrix),
@@ -100,7 +80,7 @@ def html(run: Run, matrix: Matrix) -> str:
 
 def page(name: str, **context: Any) -> str:
     """Fill the template of a page that needs nothing else: its policy admits only the style within it."""
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("chart.css", "style.css"))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return template(name).render(
         **context,
@@ -120,51 +100,6 @@ def template(name: str, *, escape: bool = True, **filters: Callable[..., str]) -
     )
     environment.filters.update(text.FILTERS, **filters)
     return environment.get_template(name)
-
-
-def _views(run: Run, matrix: Matrix) -> tuple[ChapterView, ...]:
-    found = chapters(run, matrix)
-    arranged = {
-        one.setting: arrange(one, blocks(one, matrix, run.profile) if run.performance else (), matrix)
-        for one in found
-    }
-    return tuple(
-        _view(
-            chapter,
-            arranged[chapter.setting],
-            isa_view(
-                [
-                    (one, arranged[one.setting].answers)
-                    for one in found
-                    if one.setting.family == chapter.setting.family
-                ],
-                matrix,
-            )
-            if chapter.leads
-            else None,
-            matrix,
-        )
-        for chapter in found
-    )
-
-
-def _view(chapter: Chapter, told: Arranged, isas: IsaView | None, matrix: Matrix) -> ChapterView:
-    found = quality(chapter, matrix)
-    folded = [block for block in told.body if not chapter.leads or (isas and isas.covers(block))]
-    return ChapterView(
-        chapter,
-        told,
-        tuple(block for block in told.body if block not in folded),
-        (*folded, *told.folded),
-        isas,
-        found,
-        answers.headline(chapter, told.answers),
-        answers.questions(chapter, told.answers, found) if told.answers else (),
-        answers.facts(chapter, found),
-        fp32_agreement(chapter, found),
-        answers.fp32_top1(found.accuracy),
-        provenance.grid(chapter, matrix),
-    )
 
 
 def _rounds(run: Run) -> int:

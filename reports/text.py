@@ -104,6 +104,19 @@ def joined(words: Iterable[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
 
 
+def value_range(values: Iterable[Any]) -> str:
+    """Return the one value, or the range where they differ; an en dash where all are None."""
+    found = [value for value in values if value is not None]
+    different = list(dict.fromkeys(map(str, found)))
+    if not different:
+        return "\N{EN DASH}"
+    if len(different) == 1:
+        return different[0]
+    if all(isinstance(value, (int, float)) for value in found):
+        return f"{significant(min(found))} to {significant(max(found))}"
+    return joined(sorted(different))
+
+
 def counted(count: int, noun: str) -> str:
     """Return "1 cell", "2 cells"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import fixtures_results as fixtures
 
@@ -60,6 +63,13 @@ def cell(framework: str, method: str, scenario: str, profile: str = "quick") -> 
 
 def page(folder: Path) -> str:
     return render(folder, MATRIX).read_text(encoding="utf-8")
+
+
+def downloads(source: str) -> list[str]:
+    """What the page's CSV and SVG files hold."""
+    plain = [unquote(one) for one in re.findall(r'href="data:text/csv[^,]*,([^"]*)"', source)]
+    packed = re.findall(r'href="data:image/svg[^,]*,([^"]*)"', source)
+    return plain + [base64.b64decode(one).decode() for one in packed]
 
 
 def only_chapter(folder: Path) -> Chapter:

@@ -79,7 +79,7 @@ def test_a_batch_sweep_is_one_figure_and_its_blocks_are_not_told_again(batches: 
     assert parts.body == ()
     assert [block.batch for block in parts.folded] == [1, 2, 4, 8, 16, 32]
     source = page(batches)
-    assert len(re.findall('role="img"', source)) == 4  # three frameworks and the size
+    assert len(re.findall('role="img"', source)) == 5  # three frameworks, the size and the front
     Page(source)
 
 
@@ -159,7 +159,9 @@ def test_the_chapter_without_a_cap_leads_and_the_others_make_no_headline(isas: P
     source = page(isas)
     text = Page(source).text
     assert text.count("is the fastest wherever") == 1
-    assert len(re.findall('role="img"', source)) == 7  # two frameworks x three scenarios, and the size
+    assert (
+        len(re.findall('role="img"', source)) == 9
+    )  # two frameworks x three scenarios, the size, two fronts
     assert "TFLite (XNNPACK chooses its kernels" in text
 
 

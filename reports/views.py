@@ -1,0 +1,86 @@
+"""A run's chapters with all that the report says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.matrix import Matrix
+from reports import answers, causes, pareto, provenance
+from reports.book import Chapter, chapters
+from reports.isas import IsaView, isa_view
+from reports.load import Run
+from reports.performance import blocks
+from reports.quality import Quality, fp32_agreement, quality
+from reports.sweeps import Arranged, arrange
+
+
+@dataclass(frozen=True)
+class ChapterView:
+    """All that the templates need of one chapter; `blocks` has nothing without performance.
+
+    `isas` compares the chapter's family over ISA caps, where it leads one.
+    """
+
+    chapter: Chapter
+    blocks: Arranged
+    isas: IsaView | None
+    quality: Quality
+    headline: str
+    questions: tuple[answers.Question, ...]
+    equal: Mapping[str, answers.Answer]
+    smallest: answers.Answer
+    facts: tuple[answers.Fact, ...]
+    fronts: tuple[pareto.Front, ...]
+    slow: tuple[causes.Slow, ...]
+    fp32: Any
+    fp32_top1: str
+    grid: provenance.Grid
+
+
+def views(run: Run, matrix: Matrix) -> tuple[ChapterView, ...]:
+    """Return a view of every chapter of `run`, in the matrix's order."""
+    found = chapters(run, matrix)
+    arranged = {
+        one.setting: arrange(one, blocks(one, matrix, run.profile) if run.performance else (), matrix)
+        for one in found
+    }
+    return tuple(
+        _view(
+            chapter,
+            arranged[chapter.setting],
+            isa_view(
+                [
+                    (one, arranged[one.setting].answers)
+                    for one in found
+                    if one.setting.family == chapter.setting.family
+                ],
+                matrix,
+            )
+            if chapter.leads
+            else None,
+            matrix,
+        )
+        for chapter in found
+    )
+
+
+def _view(chapter: Chapter, told: Arranged, isas: IsaView | None, matrix: Matrix) -> ChapterView:
+    found = quality(chapter, matrix)
+    return ChapterView(
+        chapter,
+        told,
+        isas,
+        found,
+        answers.headline(chapter, told.answers),
+        answers.questions(chapter, told.answers) if told.answers else (),
+        answers.at_equal_accuracy(told.answers, found),
+        answers.smallest_at_equal_accuracy(found),
+        answers.facts(chapter, found),
+        pareto.fronts(chapter, told.answers, found, matrix) if chapter.leads else (),
+        causes.slow(chapter, told.answers, matrix) if chapter.leads else (),
+        fp32_agreement(chapter, found),
+        answers.fp32_top1(found.accuracy),
+        provenance.grid(chapter, matrix),
+    )
