@@ -33,7 +33,7 @@ class FailedCellsError(KitError):
 
 
 class MatrixError(KitError):
-    """matrix.toml is not what the kit understands."""
+    """matrix.toml (or claims.toml, which speaks of it) is not what the kit understands."""
 
     exit_code = 2
 
@@ -78,6 +78,12 @@ class RegressionError(KitError):
     """A compared run is slower or less accurate than the one it is measured against."""
 
     exit_code = 10
+
+
+class NotReproducedError(KitError):
+    """Claims of the paper were judged, and some do not hold for what was measured."""
+
+    exit_code = 13
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,275 @@
+"""`invoke claims`: which cells the paper's claims need, measure those that are missing, and judge.
+
+What a claim says and how it is judged is in reports/; here it becomes cells, minutes and a run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.cell import Cell, Filters
+from bench.errors import FailedCellsError, NotReproducedError, ResultError, UsageError, unknown
+from images import runfile
+from images.session import Session
+from images.show import expected_speeds, minutes, seconds
+
+if TYPE_CHECKING:  # reports/ is imported late: only this task and the report need it
+    from reports.claimfile import Claim, ClaimFile
+    from reports.claims import Device
+    from reports.load import Run
+
+CONSOLE = Console()
+NOT_TESTABLE = "not testable here"
+STYLES = {"reproduced": "green", "not reproduced": "red", "undecided": "yellow"}
+
+
+@dataclass(frozen=True)
+class Docket:
+    """The claims and, by id, what stands in the way of each on this device and the cells it needs.
+
+    `sessions` are by sweep ("": none): a claim's cells are all of one of them.
+    """
+
+    file: ClaimFile
+    obstacles: Mapping[str, str]
+    cells: Mapping[str, frozenset[Cell]]
+    sessions: Mapping[str, Session]
+
+    def missing(self, name: str) -> frozenset[Cell]:
+        """The cells of a claim without a result in the run that measures them."""
+        folder = self.sessions[self.file.claims[name].sweep].run_dir / "cells"
+        return frozenset(cell for cell in self.cells[name] if not (folder / f"{cell.id}.json").exists())
+
+
+def docket(session: Session) -> Docket:
+    """Find the cells of every claim on this session's platform; those of an untestable claim are none."""
+    from reports import claimfile
+    from reports.claims import obstacle
+
+    matrix = session.matrix
+    file = claimfile.load(matrix)
+    sweeps = dict.fromkeys(["", *(claim.sweep for claim in file.claims.values())])
+    sessions = {name: dataclasses.replace(session, filters=Filters(sweep=name)) for name in sweeps}
+    device = _device(sessions[""])
+    obstacles = {name: obstacle(claim, device, matrix) for name, claim in file.claims.items()}
+    cells = {
+        name: frozenset() if obstacles[name] else _cells(claim, sessions[claim.sweep])
+        for name, claim in file.claims.items()
+    }
+    return Docket(file, obstacles, cells, sessions)
+
+
+def _cells(claim: Claim, session: Session) -> frozenset[Cell]:
+    """The cells of the plan that a claim names; those that cannot be measured here are not in it."""
+    from reports import claimfile
+    from reports.claimdata import pick
+
+    wants = [
+        want
+        for group in claimfile.comparisons(claim, session.matrix)
+        for want in claimfile.cells(claim, group)
+    ]
+    found = (
+        pick(want, session.plan.cells, session.matrix, session.platform) for want in dict.fromkeys(wants)
+    )
+    return frozenset(cell for cell in found if cell)
+
+
+def _device(session: Session) -> Device:
+    """This session's machine, as its runs would have it."""
+    from reports.claims import device_of
+
+    host, note = session.machine.document(), runfile.device_note(session)
+    return device_of(session.platform, host, note, session.matrix, session.weights.source)
+
+
+def show(session: Session, only: str) -> None:
+    """Print the claims, what each needs and how long that takes here; nothing is run."""
+    from reports.claimtext import expected
+
+    found = docket(session)
+    chosen = _chosen(only, found.file)
+    speeds = {name: expected_speeds(one) for name, one in found.sessions.items()}
+    table = Table("claim", "expected", "cells", "minutes", box=SIMPLE)
+    lacking: dict[str, list[str]] = {}
+    for name in chosen:
+        claim, cells = found.file.claims[name], found.cells[name]
+        if not cells:
+            why = found.obstacles[name] or "its cells cannot be measured on this platform"
+            lacking.setdefault(why, []).append(name)
+            continue
+        words = expected(claim, found.file.tolerances[claim.tolerance])
+        there = len(cells) - len(found.missing(name))
+        cost = seconds(found.sessions[claim.sweep], speeds[claim.sweep], cells) / 60
+        told = f"{name}\n[dim]{claim.title} ({claim.section})[/]"
+        table.add_row(told, words, f"{len(cells)}\n[dim]{there} there[/]", f"{cost:.1f}")
+    if table.row_count:
+        CONSOLE.print(table)
+    _print_lacking(lacking)
+    missing = _missing(found, chosen, session.filters)
+    total = sum(seconds(found.sessions[name], speeds[name], cells) for name, cells in missing.items())
+    count = sum(len(cells) for cells in missing.values())
+    CONSOLE.print(
+        f"On {session.platform} with profile {session.profile} and {session.threads} threads {count} cells "
+        f"are still to be measured: about {minutes(total)} in all, since claims share their cells. Minutes "
+        "rest on a calibration where an artifact has one, else on its model's size.",
+        highlight=False,
+    )
+
+
+def _print_lacking(reasons: Mapping[str, Sequence[str]]) -> None:
+    """Print the claims that cannot be tested, by reason."""
+    for why, names in reasons.items():
+        CONSOLE.print(f"{NOT_TESTABLE}: {', '.join(names)}\n  {why}\n", highlight=False)
+
+
+def judge(session: Session, only: str, *, measure: bool, no_limit: bool) -> None:
+    """Measure what is missing, judge every claim, write verdicts and report, print the chosen.
+
+    Raises NotReproducedError where a chosen claim is not reproduced, else FailedCellsError for failed cells.
+    """
+    from reports import claims, verdicts
+    from reports.claimdata import Results
+
+    found = docket(session)
+    chosen = _chosen(only, found.file)
+    failed = _measure(found, _missing(found, chosen, session.filters), no_limit) if measure else []
+    base = found.sessions[""]
+    runs = _runs(found.sessions.values())
+    if not runs:
+        raise UsageError(
+            f"no run of {session.platform} with profile {session.profile} is in out/",
+            remedy="leave out --no-run",
+        )
+    first = runs[0]
+    note = first.facts.get("device_note")
+    source = base.weights.source
+    device = claims.device_of(session.platform, first.facts.get("host") or {}, note, session.matrix, source)
+    weights = {cell.model: cell.weights for cell in base.plan.cells}
+    results = Results(runs, session.matrix, session.platform, weights, base.dataset.label)
+    judged = claims.judge_all(found.file, results, device, session.profile)
+    verdict = verdicts.document(judged, device, runs, session.profile, base.dataset.label)
+    path = verdicts.write(first.path, verdict)
+    own = [one for one in found.sessions.values() if one.run_dir == first.path]
+    report = own[0].report() if own else None
+    rows = [row for row in verdict["claims"] if row["id"] in chosen]
+    _print(rows, verdict)
+    CONSOLE.print(f"Verdicts: {path}" + (f"; report: {report}#claims" if report else ""), soft_wrap=True)
+    _end(rows, failed)
+
+
+def _chosen(only: str, file: ClaimFile) -> list[str]:
+    """The ids that `--only` names, in the file's order; all where it names none."""
+    wanted = [word.strip() for word in only.split(",") if word.strip()]
+    for word in wanted:
+        if word not in file.claims:
+            raise UsageError(unknown("claim", word, file.claims), where="--only")
+    return [name for name in file.claims if name in wanted or not wanted]
+
+
+def _missing(found: Docket, chosen: Sequence[str], filters: Filters) -> dict[str, set[Cell]]:
+    """The cells without a result that the chosen claims need and the filters admit, by sweep."""
+    if filters.sweep:
+        raise UsageError("claims choose their sweeps themselves", where="--sweep", remedy="use --only")
+    cells: dict[str, set[Cell]] = {}
+    for name in chosen:
+        admitted = {cell for cell in found.missing(name) if _admitted(cell, filters)}
+        if admitted:
+            cells.setdefault(found.file.claims[name].sweep, set()).update(admitted)
+    return cells
+
+
+def _admitted(cell: Cell, filters: Filters) -> bool:
+    """Whether the command line's filters admit a cell."""
+    pairs = (
+        (filters.frameworks, cell.framework),
+        (filters.models, cell.model),
+        (filters.methods, cell.method),
+        (filters.scenarios, cell.scenario),
+    )
+    return all(not names or value.lower() in {name.lower() for name in names} for names, value in pairs)
+
+
+def _measure(
+    found: Docket, missing: Mapping[str, Collection[Cell]], no_limit: bool
+) -> list[FailedCellsError]:
+    """Run what is missing, one run a sweep; a run whose cells fail does not stop the next."""
+    from images.runner import run
+
+    failed = []
+    for sweep, cells in missing.items():
+        try:
+            session = dataclasses.replace(found.sessions[sweep], only=frozenset(cells))
+            run(session, fresh=False, no_limit=no_limit)
+        except FailedCellsError as error:
+            failed.append(error)
+    return failed
+
+
+def _runs(sessions: Collection[Session]) -> list[Run]:
+    """The runs of this platform and profile, the sessions' own first; all of the first one's CPU."""
+    from reports.load import read
+
+    session = next(iter(sessions))
+    own = [one.run_dir for one in sessions]
+    out = session.workspace.root / "out"
+    folders = dict.fromkeys([*own, *sorted(path.parent for path in out.glob("*/run.json"))])
+    runs: list[Run] = []
+    for folder in folders:
+        if not (folder / "run.json").exists():
+            continue
+        try:
+            run = read(folder)
+        except ResultError as error:
+            CONSOLE.print(f"[yellow]not read[/] {error}", highlight=False)
+            continue
+        if (run.platform, run.profile) == (session.platform, session.profile):
+            if runs and _cpu(run) != _cpu(runs[0]):
+                CONSOLE.print(f"[yellow]not used[/] {run.name}: measured on another CPU, {_cpu(run)}")
+            else:
+                runs.append(run)
+    return runs
+
+
+def _cpu(run: Run) -> Any:
+    return (run.facts.get("host") or {}).get("cpu_model")
+
+
+def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> None:
+    """Print the verdicts; words and signs, colour only beside them."""
+    from reports.verdicts import SIGNS
+
+    table = Table("claim", "expected", "measured", "verdict", box=SIMPLE)
+    lacking: dict[str, list[str]] = {}
+    for row in rows:
+        if row["verdict"] == NOT_TESTABLE:
+            lacking.setdefault(row["explanation"], []).append(row["id"])
+            continue
+        words = f"[{STYLES[row['verdict']]}]{SIGNS[row['verdict']]} {row['verdict']}[/]\n{row['scope']}"
+        why = ". ".join(filter(None, [row["explanation"], row["value_note"]]))
+        table.add_row(f"{row['id']}\n[dim]{escape(why)}[/]", row["expected"], row["measured_text"], words)
+    device = verdict["device"]
+    CONSOLE.print(f"Claims of the paper on {verdict['platform']}: {device['cpu']}", highlight=False)
+    if table.row_count:
+        CONSOLE.print(table)
+    _print_lacking(lacking)
+    counts = Counter(row["verdict"] for row in rows)
+    CONSOLE.print(", ".join(f"{counts[word]} {word}" for word in SIGNS), highlight=False)
+
+
+def _end(rows: Sequence[Mapping[str, Any]], failed: Sequence[FailedCellsError]) -> None:
+    """End by verdict."""
+    against = [row["id"] for row in rows if row["verdict"] == "not reproduced"]
+    if against:
+        raise NotReproducedError(f"{len(against)} of {len(rows)} claims not reproduced: {', '.join(against)}")
+    if failed:
+        raise failed[0]
