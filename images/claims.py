@@ -55,6 +55,8 @@ def docket(session: Session) -> Docket:
     from reports import claimfile
     from reports.claims import obstacle
 
+    if session.filters.sweep:
+        raise UsageError("claims choose their sweeps themselves", where="--sweep", remedy="use --only")
     matrix = session.matrix
     file = claimfile.load(matrix)
     sweeps = dict.fromkeys(["", *(claim.sweep for claim in file.claims.values())])
@@ -178,8 +180,6 @@ def _chosen(only: str, file: ClaimFile) -> list[str]:
 
 def _missing(found: Docket, chosen: Sequence[str], filters: Filters) -> dict[str, set[Cell]]:
     """The cells without a result that the chosen claims need and the filters admit, by sweep."""
-    if filters.sweep:
-        raise UsageError("claims choose their sweeps themselves", where="--sweep", remedy="use --only")
     cells: dict[str, set[Cell]] = {}
     for name in chosen:
         admitted = {cell for cell in found.missing(name) if _admitted(cell, filters)}
