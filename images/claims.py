@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench.cell import Cell, Filters
 from bench.errors import FailedCellsError, NotReproducedError, ResultError, UsageError, unknown
@@ -101,7 +101,7 @@ def show(session: Session, only: str) -> None:
     found = docket(session)
     chosen = _chosen(only, found.file)
     speeds = {name: expected_speeds(one) for name, one in found.sessions.items()}
-    table = Table("claim", "expected", "cells", "minutes", box=SIMPLE)
+    table = Table(Column("claim", min_width=32), "expected", "cells", "minutes", box=SIMPLE)
     lacking: dict[str, list[str]] = {}
     for name in chosen:
         claim, cells = found.file.claims[name], found.cells[name]
@@ -248,19 +248,24 @@ def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> Non
     """Print the verdicts; words and signs, colour only beside them."""
     from reports.verdicts import SIGNS
 
-    table = Table("claim", "expected", "measured", "verdict", box=SIMPLE)
+    table = Table(Column("claim", no_wrap=True), "expected", "measured", "verdict", box=SIMPLE)
     lacking: dict[str, list[str]] = {}
+    reasons = []
     for row in rows:
         if row["verdict"] == NOT_TESTABLE:
             lacking.setdefault(row["explanation"], []).append(row["id"])
             continue
         words = f"[{STYLES[row['verdict']]}]{SIGNS[row['verdict']]} {row['verdict']}[/]\n{row['scope']}"
-        why = ". ".join(filter(None, [row["explanation"], row["value_note"]]))
-        table.add_row(f"{row['id']}\n[dim]{escape(why)}[/]", row["expected"], row["measured_text"], words)
+        table.add_row(row["id"], row["expected"], row["measured_text"], words)
+        if row["verdict"] != "reproduced":
+            why = ". ".join(filter(None, [row["explanation"], row["value_note"]]))
+            reasons.append(f"{row['verdict']}: {row['id']}\n  {why}\n")
     device = verdict["device"]
     CONSOLE.print(f"Claims of the paper on {verdict['platform']}: {device['cpu']}", highlight=False)
     if table.row_count:
         CONSOLE.print(table)
+    for reason in reasons:
+        CONSOLE.print(escape(reason), highlight=False)
     _print_lacking(lacking)
     counts = Counter(row["verdict"] for row in rows)
     CONSOLE.print(", ".join(f"{counts[word]} {word}" for word in SIGNS), highlight=False)

@@ -56,7 +56,8 @@ class Device:
 class Judged:
     """A claim's verdict; `figure` is that of the comparison that decided, None where nothing was measured.
 
-    `scope` says of what the verdict speaks, "" where there is none. `accepted` are the bounds.
+    `scope` says of what the verdict speaks, "" where there is none. `accepted` are the bounds, those of a
+    `direction` alone where the claim's value speaks of another device.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Judged:
     tolerance: Tolerance
     verdict: str
     scope: str
+    direction: bool
     accepted: tuple[float, float]
     figure: Figure | None
     explanation: str
@@ -113,7 +115,8 @@ def judge(
 ) -> Judged:
     """Judge one claim by what `results` hold."""
     own = device.own and device.platform in claim.platforms and not _capped(claim, device, results.matrix)
-    bounds = accepted(claim, tolerance, own=own)
+    direction = claim.expect == "near" and claim.metric != "size" and not own
+    bounds = accepted(claim, tolerance, direction=direction)
     compared = tuple(
         _compare(claim, group, bounds, results, profile)
         for group in claimfile.comparisons(claim, results.matrix)
@@ -131,7 +134,8 @@ def judge(
         claim,
         tolerance,
         verdict,
-        _scope(claim, own) if verdict != NOT_TESTABLE else "",
+        _scope(claim, own, direction) if verdict != NOT_TESTABLE else "",
+        direction,
         bounds,
         decisive.figure if decisive else None,
         told,
@@ -139,25 +143,15 @@ def judge(
     )
 
 
-def accepted(claim: Claim, tolerance: Tolerance, *, own: bool) -> tuple[float, float]:
-    """Return the bounds within which a figure's interval must lie.
-
-    A value that speaks of another device leaves its direction: above 1, or below.
-    """
+def accepted(claim: Claim, tolerance: Tolerance, *, direction: bool) -> tuple[float, float]:
+    """Return the bounds within which a figure's interval must lie; of a `direction`, above 1 or below."""
     value = claim.value
     margin = tolerance.share * (1.0 if claim.metric in ACCURACY else abs(value))
-    if claim.expect == "above":
-        return value - margin, math.inf
-    if claim.expect == "below":
-        return -math.inf, value + margin
-    if direction_only(claim, own=own):
+    if direction:
         return (1.0, math.inf) if value > 1 else (-math.inf, 1.0)
-    return value - margin, value + margin
-
-
-def direction_only(claim: Claim, *, own: bool) -> bool:
-    """Whether the claim's value speaks of a device that this is not; sizes are the same everywhere."""
-    return claim.expect == "near" and claim.metric != "size" and not own
+    low = -math.inf if claim.expect == "below" else value - margin
+    high = math.inf if claim.expect == "above" else value + margin
+    return low, high
 
 
 def _capped(claim: Claim, device: Device, matrix: Matrix) -> bool:
@@ -166,12 +160,12 @@ def _capped(claim: Claim, device: Device, matrix: Matrix) -> bool:
     return bool(wanted)
 
 
-def _scope(claim: Claim, own: bool) -> str:
+def _scope(claim: Claim, own: bool, direction: bool) -> str:
     if claim.metric == "size":
         return "on any device"
     if own:
         return "on the paper's device"
-    return "direction only, on this device" if direction_only(claim, own=own) else "on this device"
+    return "direction only, on this device" if direction else "on this device"
 
 
 def state(found: Figure, bounds: tuple[float, float]) -> str:
@@ -187,7 +181,8 @@ def _compare(
     claim: Claim, group: tuple[Want, ...], bounds: tuple[float, float], results: Results, profile: str
 ) -> Compared:
     matrix = results.matrix
-    label = claimtext.label(group, matrix, [batch_of(one, matrix, results.platform) for one in group])
+    batches = [batch_of(one, matrix, results.platform) for one in group]
+    label = claimtext.label(claim, group, matrix, batches)
     found = results.find(claimfile.cells(claim, group))
     if isinstance(found, str):
         return Compared(label, "", None, MISSING, found)

@@ -13,50 +13,56 @@ from reports.text import TIMES, counted, fixed, joined, percent, points, title
 SHOWN = 3  # comparisons that an explanation names
 
 
-def label(group: Sequence[Want], matrix: Matrix, batches: Sequence[int]) -> str:
-    """Return "OpenVINO INT8-OM against OpenVINO FP32; MobileNetV2, Offline batch 32".
+def label(claim: Claim, group: Sequence[Want], matrix: Matrix, batches: Sequence[int]) -> str:
+    """Return "OpenVINO INT8-OM against FP32; MobileNetV2, Offline batch 32".
 
-    What the sides share is told once, after them; a trend is told by its first side.
+    The other side is told by what it has of its own, and what the sides share after them; `batches` are
+    the samples a call of each. A trend is told by its batches.
     """
-    sides = [_parts(want, matrix, batch) for want, batch in zip(group, batches)]
-    if len({side[0] for side in sides}) == 1 and len(sides) > 2:
-        first = _parts(group[0], matrix, 0)
-        return f"{first[0]}; {first[1]}, {first[2]}, batch {joined(str(one) for one in batches)}"
-    shared = [part for part, *others in zip(*(side[1:] for side in sides)) if part and {part} == {*others}]
-    own = [[side[0], *(part for part in side[1:] if part and part not in shared)] for side in sides]
-    return "; ".join(filter(None, [" against ".join(", ".join(words) for words in own), ", ".join(shared)]))
+    sides = [_parts(claim, want, matrix, batch) for want, batch in zip(group, batches)]
+    if claim.of == "trend":
+        framework, method, model, scenario = _parts(claim, group[0], matrix, 0)[:4]
+        return f"{framework} {method}; {model}, {scenario}, batch {joined(str(one) for one in batches)}"
+    first, other = sides
+    differs = [one != two for one, two in zip(first, other)]
+    subject = [f"{first[0]} {first[1]}", *(part for part, own in zip(first[2:], differs[2:]) if own)]
+    variant = f"{other[0]} {other[1]}" if differs[0] else other[1] if differs[1] else ""
+    against = [variant, *(part for part, own in zip(other[2:], differs[2:]) if own)]
+    shared = [part for part, own in zip(first[2:], differs[2:]) if not own]
+    told = f"{_listed(subject)} against {_listed(against)}"
+    return f"{told}; {_listed(shared)}" if any(shared) else told
 
 
-def _parts(want: Want, matrix: Matrix, batch: int) -> tuple[str, str, str, str]:
-    """Framework with method, model, scenario with batch, instruction set."""
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(filter(None, words))
+
+
+def _parts(claim: Claim, want: Want, matrix: Matrix, batch: int) -> tuple[str, str, str, str, str]:
+    """Framework, method, model, scenario with batch (but sizes and accuracy have none), instruction set."""
     scenario = title(matrix.scenarios, want.scenario)
-    throughput = matrix.scenarios[want.scenario].metric == "throughput"
+    if matrix.scenarios[want.scenario].metric == "throughput" and batch:
+        scenario += f" batch {batch}"
     return (
-        f"{title(matrix.frameworks, want.framework)} {want.method}",
+        title(matrix.frameworks, want.framework),
+        want.method,
         title(matrix.models, want.model),
-        f"{scenario} batch {batch}" if throughput and batch else scenario,
+        "" if claim.metric in ("size", *ACCURACY) else scenario,
         title(matrix.isas, want.isa) if want.isa else "",
     )
 
 
-def expected(claim: Claim, tolerance: Tolerance) -> str:
-    """Return what the paper says, as a value with its tolerance or as a bound."""
+def expected(claim: Claim, tolerance: Tolerance, *, direction: bool = False) -> str:
+    """Return what is expected, as a value with its tolerance, as a bound, or as a value's direction."""
     if claim.expect == "near":
-        return f"{claim.value:g}{TIMES} (±{percent(tolerance.share, 0)})"
-    return _bound(claim, claim.expect, _limit(claim, tolerance), strict=not tolerance.share)
-
-
-def _limit(claim: Claim, tolerance: Tolerance) -> float:
+        told = f"{claim.value:g}{TIMES} ±{percent(tolerance.share, 0)}"
+        side = "above" if claim.value > 1 else "below"
+        return f"{side} 1{TIMES} (the paper's device: {told})" if direction else told
     margin = tolerance.share * (1.0 if claim.metric in ACCURACY else abs(claim.value))
-    return claim.value - margin if claim.expect == "above" else claim.value + margin
-
-
-def _bound(claim: Claim, side: str, limit: float, *, strict: bool) -> str:
-    words = {"above": "above", "below": "below"} if strict else {"above": "at least", "below": "at most"}
+    limit = claim.value - margin if claim.expect == "above" else claim.value + margin
+    words = {"above": "at least", "below": "at most"}[claim.expect] if margin else claim.expect
     if claim.of == "trend":
-        return f"{words[side]} {percent(limit, 0)} of pairs in order"
-    amount = f"{points(limit)} points" if claim.metric in ACCURACY else f"{limit:.4g}{TIMES}"
-    return f"{words[side]} {amount}"
+        return f"{words} {percent(limit, 0)} of pairs in order"
+    return f"{words} {points(limit)} points" if claim.metric in ACCURACY else f"{words} {limit:.4g}{TIMES}"
 
 
 def measured(claim: Claim, figure: Figure) -> str:

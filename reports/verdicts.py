@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import files
 from reports import claimtext
-from reports.claims import NOT_TESTABLE, VERDICTS, Device, Judged, direction_only
+from reports.claims import NOT_TESTABLE, VERDICTS, Device, Judged
 from reports.load import Run
 
 SCHEMA = 1
@@ -42,15 +42,14 @@ def document(
         "device": {"cpu": device.cpu, "arch": device.arch, "the_papers": device.own},
         "runs": {run.name: digest(run) for run in runs},
         "counts": {verdict: counts[verdict] for verdict in VERDICTS},
-        "claims": [_claim(one, device) for one in judged],
+        "claims": [_claim(one) for one in judged],
     }
 
 
-def _claim(one: Judged, device: Device) -> dict[str, Any]:
+def _claim(one: Judged) -> dict[str, Any]:
     claim, found = one.claim, one.figure
-    own = device.own and not one.scope.startswith("direction")
     note = ""
-    if found and one.verdict != NOT_TESTABLE and direction_only(claim, own=own):
+    if found and one.direction and one.verdict != NOT_TESTABLE:
         note = claimtext.of_value(claim, one.tolerance, found)
     return {
         "id": one.id,
@@ -60,7 +59,7 @@ def _claim(one: Judged, device: Device) -> dict[str, Any]:
         "figure": claim.figure,
         "reading": claim.reading,
         "platforms": list(claim.platforms),
-        "expected": claimtext.expected(claim, one.tolerance),
+        "expected": claimtext.expected(claim, one.tolerance, direction=one.direction),
         "tolerance": asdict(one.tolerance),
         "accepted": claimtext.bounds(one.accepted),
         "verdict": one.verdict,

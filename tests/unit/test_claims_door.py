@@ -11,6 +11,7 @@ import fixtures_results as fixtures
 import pytest
 from fixtures_claims import FILE, MATRIX, cells_of, factor, plant
 from fixtures_report import Page
+from rich.console import Console
 
 from bench import results
 from bench.cell import Cell
@@ -31,7 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     here = replace(machine.local(), arch="amd64", flags=fixtures.FLAGS, cpu_model="Invented CPU 9000")
     monkeypatch.setattr(machine, "local", lambda: here)
-    monkeypatch.setattr(claims, "CONSOLE", claims.Console(width=100))
+    monkeypatch.setattr(claims, "CONSOLE", Console(width=100))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     return tmp_path
 
