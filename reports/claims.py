@@ -41,14 +41,17 @@ ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class Device:
-    """What measures: `own` where it is the very device that `platform` names in the paper."""
+    """What measures: `own` where it is the very device that `platform` names in the paper.
+
+    `untimed` says why its timings are not performance, "" where they are.
+    """
 
     platform: str
     arch: str
     cpu: str
     flags: frozenset[str]
     own: bool
-    emulated: bool
+    untimed: str
     weights: str
 
 
@@ -72,16 +75,20 @@ class Judged:
     compared: tuple[Compared, ...]
 
 
-def device_of(
-    platform: str, host: Mapping[str, Any], note: str | None, matrix: Matrix, weights: str
-) -> Device:
-    """Return a device; `host` and `note` are run.json's: the machine, and why it is not the platform's."""
+def device_of(run: Mapping[str, Any], matrix: Matrix, weights: str) -> Device:
+    """Return the device that a run.json speaks of: its "host", "platform", "profile" and "device_note"."""
+    host, platform = run.get("host") or {}, str(run["platform"])
     machine = str(host.get("machine"))
     facts, here = matrix.platforms[platform], ARCHES.get(machine, machine)
     arch = here if facts.arch == "any" else facts.arch
-    own = facts.arch != "any" and not note
+    untimed = ""
+    if arch != here:
+        untimed = f"{platform} is emulated here: its timings are not performance"
+    elif not matrix.profiles[run["profile"]].performance:
+        untimed = f"profile {run['profile']} measures no performance"
     flags = frozenset(host.get("flags") or ())
-    return Device(platform, arch, str(host.get("cpu_model")), flags, own, arch != here, weights)
+    own = facts.arch != "any" and not run.get("device_note")
+    return Device(platform, arch, str(host.get("cpu_model")), flags, own, untimed, weights)
 
 
 def obstacle(claim: Claim, device: Device, matrix: Matrix) -> str:
@@ -90,8 +97,8 @@ def obstacle(claim: Claim, device: Device, matrix: Matrix) -> str:
     timed = claim.metric in TIMED
     if timed and arches and device.arch not in arches:
         return f"speaks of {joined(claim.platforms)} ({joined(sorted(arches))}), this device is {device.arch}"
-    if timed and device.emulated:
-        return f"{device.platform} is emulated here: its timings are not performance"
+    if timed and device.untimed:
+        return device.untimed
     if claim.needs and not set(matrix.isas[claim.needs].flags) <= device.flags:
         return f"this CPU does not have {matrix.isas[claim.needs].title}"
     if claim.metric in ACCURACY and device.weights == "probe":

@@ -31,7 +31,7 @@ def device(**changes: Any) -> Device:
         "cpu": "Invented CPU 9000",
         "flags": frozenset(fixtures.FLAGS),
         "own": False,
-        "emulated": False,
+        "untimed": "",
         "weights": "probe",
     }
     return Device(**{**usual, **changes})

@@ -133,7 +133,7 @@ def test_emulated_timings_settle_nothing_but_sizes_do(tmp_path: Path) -> None:
     claim_ids = ("pytorch-static-faster-pi", "int8-quarter")
     cells = [cell for cell in cells_of(*claim_ids, platform="rpi4") if cell.framework != "openvino"]
     folder = plant(tmp_path, cells, factor(1.0), platform="rpi4", performance=False)
-    emulated = replace(PI, own=False, emulated=True)
+    emulated = replace(PI, own=False, untimed="rpi4 is emulated here")
     timed = judge("pytorch-static-faster-pi", [folder], emulated)
     assert timed.verdict == NOT_TESTABLE
     assert "emulated" in timed.explanation

@@ -16,7 +16,7 @@ from rich.console import Console
 from bench import results
 from bench.cell import Cell
 from bench.errors import FailedCellsError, NotReproducedError, UsageError
-from images import claims, machine, runner
+from images import claims, docket, machine, runner
 from images.session import Session
 from reports.render import render
 
@@ -53,7 +53,7 @@ def runs(root: Path, *ids: str, **by_method: float) -> None:
 
 
 def test_a_claim_needs_the_cells_it_names_in_the_run_of_its_sweep(root: Path) -> None:
-    found = claims.docket(session(root))
+    found = docket.find(session(root))
     assert {cell.id.partition("probe.")[2] for cell in found.cells["ort-static-gains-offline"]} == {
         "FP32.Offline.b32.native",
         "INT8-SQ.Offline.b32.native",
@@ -70,10 +70,20 @@ def test_a_machine_without_vnni_needs_no_cell_for_claims_about_it(
 ) -> None:
     here = replace(machine.local(), flags=("avx2",))
     monkeypatch.setattr(machine, "local", lambda: here)
-    found = claims.docket(session(root))
+    found = docket.find(session(root))
     assert found.obstacles["cascade-lake-2-5"] == "this CPU does not have AVX-512 with VNNI"
     assert not found.cells["cascade-lake-2-5"]
     assert found.cells["openvino-om-faster"]
+
+
+def test_where_no_timing_is_performance_only_sizes_are_measured(root: Path) -> None:
+    smoke, emulated = (
+        docket.find(session(root, **flags)) for flags in ({"profile": "smoke"}, {"platform": "rpi4"})
+    )
+    for found, why in ((smoke, "profile smoke measures no performance"), (emulated, "rpi4 is emulated here")):
+        assert why in found.obstacles["can-be-slower"]
+        needed = {name for name, cells in found.cells.items() if cells}
+        assert {FILE.claims[name].metric for name in needed} == {"size"}
 
 
 def test_the_list_names_cells_and_minutes_and_runs_nothing(
@@ -92,7 +102,7 @@ def test_unknown_claims_and_sweeps_are_refused(root: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown claim 'batch'.*Known: batch-32-best"):
         claims.show(session(root), "batch")
     with pytest.raises(UsageError, match="choose their sweeps themselves"):
-        claims.docket(session(root, sweep="isa"))
+        docket.find(session(root, sweep="isa"))
 
 
 # ----------------------------------------------------------------------------- what is run
