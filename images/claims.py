@@ -148,6 +148,7 @@ def _cpu(run: Run) -> Any:
 def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> None:
     """Print the verdicts; words and signs, colour only beside them."""
     from reports.stats import best_coverage
+    from reports.text import percent
     from reports.verdicts import SIGNS
 
     table = Table(Column("claim", no_wrap=True), "expected", "measured", "verdict", box=SIMPLE)
@@ -173,7 +174,7 @@ def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> Non
     CONSOLE.print(", ".join(f"{counts[word]} {word}" for word in SIGNS), highlight=False)
     CONSOLE.print(
         "In brackets 95 % bootstrap intervals over rounds; from three rounds one holds the true median in at "
-        f"most {best_coverage(3):.0%} of cases, from six on in 95 %.",
+        f"most {percent(best_coverage(3), 0)} of cases, from six on in 95 %.",
         highlight=False,
     )
 

@@ -88,10 +88,17 @@ class Results:
                 cell = pick(want, lost, self.matrix, self.platform)
                 if cell:
                     return f"{lost[cell].state}: {lost[cell].reason.splitlines()[0]}"
-                for absent in run.absent:
+                for absent in run.absent if self._speaks(run, want) else ():
                     if (absent.framework, absent.model, absent.method) == want[:3]:
                         return absent.reason
         return "not measured yet"
+
+    def _speaks(self, run: Run, want: Want) -> bool:
+        """Whether what is absent from a run is absent under the instruction set of `want`, too."""
+        usual = {self.matrix.platforms[self.platform].isa, NATIVE}
+        isas = {one.cell.isa for one in run.measured}
+        isas |= {one.cell.isa for one in run.not_measured if one.cell}
+        return bool(want.isa) or isas <= usual
 
 
 def pick(want: Want, cells: Iterable[Cell], matrix: Matrix, platform: str) -> Cell | None:
@@ -114,9 +121,14 @@ def batch_of(want: Want, matrix: Matrix, platform: str) -> int:
 
 
 def invalid(cells: Cells) -> str:
-    """Return which of `cells` LoadGen called INVALID in some round, "" for none."""
-    bad = [one.cell.id for one in cells.values() if not all(timing.valid for timing in one.timings)]
-    return f"INVALID: {', '.join(bad)}" if bad else ""
+    """Return which of `cells` LoadGen called INVALID in some round, with its words; "" for none."""
+    bad = {
+        one.cell.id: "; ".join(timing.reasons)
+        for one in cells.values()
+        for timing in one.timings
+        if not timing.valid
+    }
+    return f"INVALID: {'; '.join(f'{name} ({why})' for name, why in bad.items())}" if bad else ""
 
 
 def figure(claim: Claim, group: Sequence[Want], cells: Cells, matrix: Matrix, profile: str) -> Figure | str:

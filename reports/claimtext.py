@@ -112,7 +112,8 @@ def explain(decisive: Compared | None, compared: Sequence[Compared]) -> str:
     told += dict.fromkeys(one.reason for one in compared if one.figure and one.reason)
     lost = [one.reason for one in compared if one.state == MISSING]
     if lost:
-        these = f"{len(lost)} of {counted(count, 'comparison')} not measured: " if count > 1 else ""
+        some = len(lost) < count
+        these = f"{len(lost)} of {counted(count, 'comparison')} not measured: " if some else ""
         told.append(these + _few(list(dict.fromkeys(lost))))
     return ". ".join(told)
 

@@ -70,7 +70,7 @@ def plant(folder: Path, cells: Sequence[Cell], speed: Speed, **changes: Any) -> 
             rounds.append(one)
         document = {**fixtures.result_of(cell, MATRIX, "quick", 3), "rounds": rounds}
         fixtures.save(folder, cell.id, document)
-    facts = fixtures.run_json(list(cells), [], "quick", run=folder.name, **changes)
+    facts = {**fixtures.run_json(list(cells), [], "quick", run=folder.name), **changes}
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
 

@@ -269,7 +269,7 @@ def test_an_invalid_measurement_settles_nothing(tmp_path: Path) -> None:
     fixtures.change(folder, of, rounds=document["rounds"])
     found = judge("ort-static-gains-offline", [folder])
     assert found.verdict == NOT_TESTABLE
-    assert f"INVALID: {of.id}" in found.explanation
+    assert found.explanation == f"INVALID: {of.id} (Min queries not met)"
 
 
 def test_rounds_of_two_runs_are_never_paired(tmp_path: Path) -> None:
@@ -287,6 +287,17 @@ def test_a_cell_left_out_keeps_its_reason(tmp_path: Path) -> None:
     results.path_of(folder, cells[0].id).unlink()
     found = judge("ort-static-gains-offline", [folder])
     assert found.explanation == "left out: one round would take about 90 s"
+
+
+def test_what_cannot_be_capped_is_not_the_reason_why_uncapped_cells_are_missing(tmp_path: Path) -> None:
+    claim = "tflite-no-gain-x86"
+    absent = [
+        {"framework": "tflite", "model": "mobilenet_v2", "method": "FP32", "reason": "cannot be capped"}
+    ]
+    capped = plant(tmp_path / "isa", cells_of("skylake-1-5"), factor(1.0), absent=absent)
+    assert judge(claim, [capped]).explanation == "not measured yet"
+    usual = plant(tmp_path / "usual", cells_of("openvino-om-faster"), factor(1.0), absent=absent)
+    assert judge(claim, [usual]).explanation == "cannot be capped"
 
 
 @pytest.fixture(scope="module")
