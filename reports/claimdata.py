@@ -10,11 +10,12 @@ from bench.isa import NATIVE
 from bench.matrix import Matrix
 from reports import paired, stats
 from reports.claimfile import ACCURACY, Claim, Want
-from reports.load import Accuracy, Measured, Run
-from reports.performance import metric_percentile
+from reports.load import Accuracy, Measured, Run, Timing
+from reports.performance import Round, metric_percentile
 
 Cells = Mapping[Want, Measured]
 TIMED = ("speed", "speedup", "memory")
+NO_ROUND = "no round in common on one machine"
 # States of one comparison.
 HOLDS, CONTRADICTS, OPEN, MISSING = "holds", "contradicts", "undecided", "not measured"
 
@@ -147,14 +148,14 @@ def figure(claim: Claim, group: Sequence[Want], cells: Cells, matrix: Matrix, pr
     if claim.of == "trend":
         return _trend(lines)
     found = stats.paired_ratio(*lines)
-    return Figure(found.value, found.low, found.high, found.pairs) if found else "no round in common"
+    return Figure(found.value, found.low, found.high, found.pairs) if found else NO_ROUND
 
 
-def _by_round(metric: str, want: Want, cells: Cells, matrix: Matrix, profile: str) -> dict[int, float]:
-    """Return the metric of a cell by round; more is faster, or more memory."""
+def _by_round(metric: str, want: Want, cells: Cells, matrix: Matrix, profile: str) -> dict[Round, float]:
+    """Return the metric of a cell by round and machine; more is faster, or more memory."""
     one = cells[want]
     if metric == "memory":
-        return {t.number: float(t.peak_memory_bytes) for t in one.timings if t.peak_memory_bytes}
+        return {_round(t): float(t.peak_memory_bytes) for t in one.timings if t.peak_memory_bytes}
     own = _speed(one, matrix, profile)
     if metric == "speed":
         return own
@@ -162,16 +163,20 @@ def _by_round(metric: str, want: Want, cells: Cells, matrix: Matrix, profile: st
     return {number: own[number] / base[number] for number in own if base.get(number)}
 
 
-def _speed(one: Measured, matrix: Matrix, profile: str) -> dict[int, float]:
+def _speed(one: Measured, matrix: Matrix, profile: str) -> dict[Round, float]:
     """Samples a second, or queries a second at the latency that the scenario reports, by round."""
     if matrix.scenarios[one.cell.scenario].metric == "throughput":
-        return {timing.number: timing.rate for timing in one.timings}
+        return {_round(timing): timing.rate for timing in one.timings}
     name = f"p{metric_percentile(matrix, profile, one.cell.scenario)}"
-    latencies = {timing.number: (timing.latency_ns or {}).get(name) for timing in one.timings}
+    latencies = {_round(timing): (timing.latency_ns or {}).get(name) for timing in one.timings}
     return {number: 1e9 / value for number, value in latencies.items() if value}
 
 
-def _trend(lines: Sequence[Mapping[int, float]]) -> Figure | str:
+def _round(timing: Timing) -> Round:
+    return timing.number, timing.machine
+
+
+def _trend(lines: Sequence[Mapping[Round, float]]) -> Figure | str:
     """Return how many pairs of steps are in order, as a share: the median over rounds."""
     rounds = sorted(set.intersection(*(set(line) for line in lines)))
     shares = []
@@ -180,7 +185,7 @@ def _trend(lines: Sequence[Mapping[int, float]]) -> Figure | str:
         pairs = [(values[i], values[j]) for j in range(len(values)) for i in range(j)]
         shares.append(sum(first < second for first, second in pairs) / len(pairs))
     found = stats.summarize(shares)
-    return Figure(found.median, *stats.bootstrap(shares), len(shares)) if found else "no round in common"
+    return Figure(found.median, *stats.bootstrap(shares), len(shares)) if found else NO_ROUND
 
 
 def _accuracy(metric: str, group: Sequence[Want], cells: Cells) -> Figure | str:

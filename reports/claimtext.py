@@ -104,7 +104,8 @@ def explain(decisive: Compared | None, compared: Sequence[Compared]) -> str:
         told.append(decisive.label)
     elif decisive:
         holding = sum(one.state == HOLDS for one in compared)
-        told.append(f"{holding} of {counted(count, 'comparison')} hold; decided by {decisive.label}")
+        words = "closest" if decisive.state == OPEN else "decided by"
+        told.append(f"{holding} of {counted(count, 'comparison')} hold; {words}: {decisive.label}")
     for where, words in ((CONTRADICTS, "against it"), (OPEN, "across the bound")):
         others = [one.label for one in compared if one.state == where and one is not decisive]
         if others:

@@ -45,7 +45,7 @@ def test_always_slower_holds_only_where_every_comparison_does(tmp_path: Path) ->
     assert found.verdict == NOT_REPRODUCED
     assert found.figure
     assert found.figure.value == pytest.approx(1.2)
-    assert "5 of 6 comparisons hold; decided by TFLite INT8-DQ against FP32" in found.explanation
+    assert "5 of 6 comparisons hold; decided by: TFLite INT8-DQ against FP32" in found.explanation
 
 
 def test_rounds_on_both_sides_of_one_decide_nothing(tmp_path: Path) -> None:
