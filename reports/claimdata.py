@@ -122,9 +122,9 @@ def batch_of(want: Want, matrix: Matrix, platform: str) -> int:
 
 
 def invalid(cells: Cells) -> str:
-    """Return which of `cells` LoadGen called INVALID in some round, with its words; "" for none."""
+    """Return which of `cells` LoadGen called INVALID in some round, with its first reason; "" for none."""
     bad = {
-        one.cell.id: "; ".join(timing.reasons)
+        one.cell.id: "".join(timing.reasons[:1]).rstrip(".")
         for one in cells.values()
         for timing in one.timings
         if not timing.valid
