@@ -197,6 +197,26 @@ def submission(session: Session, submitter: str = "", compliance: bool = False) 
     show_submission(session, submitter, compliance=compliance)
 
 
+@kit_task(
+    help={
+        "list": "show the claims, their cells and predicted minutes, and run nothing",
+        "only": "judge these claims alone, comma-separated",
+        "no_run": "judge by the runs that are there",
+        "no_limit": "measure cells over the profile's time limit too",
+    }
+)
+def claims(
+    session: Session, list_: bool = False, only: str = "", no_run: bool = False, no_limit: bool = False
+) -> None:
+    """Measure what the paper's claims still need, and judge each of them."""
+    from images.claims import judge, show
+
+    if list_:
+        show(session, only)
+    else:
+        judge(session, only, measure=not no_run, no_limit=no_limit)
+
+
 @kit_task(name="list")
 def list_(session: Session) -> None:
     """Show the matrix: which cells, which are impossible and why, predicted minutes."""

@@ -33,7 +33,7 @@ class FailedCellsError(KitError):
 
 
 class MatrixError(KitError):
-    """matrix.toml is not what the kit understands."""
+    """matrix.toml (or claims.toml, which speaks of it) is not what the kit understands."""
 
     exit_code = 2
 
@@ -84,6 +84,12 @@ class ArchiveError(KitError):
     """An archive of a run is damaged, or its content is not what it says."""
 
     exit_code = 11
+
+
+class NotReproducedError(KitError):
+    """Claims of the paper were judged, and some do not hold for what was measured."""
+
+    exit_code = 13
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from bench import matrix as matrices
-from bench.cell import Filters, Plan, plan
+from bench.cell import Cell, Filters, Plan, plan
 from bench.datasets import source as datasets
 from bench.datasets.source import Dataset
 from bench.errors import UsageError, unknown
@@ -49,6 +49,7 @@ class Session:
     hosts: tuple[str, ...] = ()  # other machines' engines, as --host or DOCKER_HOST name them
     swarm: bool = False  # the engine manages a swarm, whose nodes measure
     registry: str = ""  # where they pull images from
+    only: frozenset[Cell] = frozenset()  # these cells of the plan alone; empty: all of them
 
     @classmethod
     def open(cls, root: Path, flags: Mapping[str, Any]) -> Session:
@@ -155,7 +156,9 @@ class Session:
     @functools.cached_property
     def plan(self) -> Plan:
         """The cells of this command line and what cannot be measured."""
-        return self._planned(dataclasses.replace(self.filters, weights=self.weights.labels))
+        found = self._planned(dataclasses.replace(self.filters, weights=self.weights.labels))
+        chosen = tuple(cell for cell in found.cells if cell in self.only or not self.only)
+        return dataclasses.replace(found, cells=chosen)
 
     def _planned(self, filters: Filters) -> Plan:
         flags = () if self.emulated else self.machine.flags

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -33,8 +33,7 @@ def minutes(seconds: float) -> str:
 def show_matrix(session: Session) -> None:
     """Print the cells of the plan by framework x method, the impossible ones and why."""
     console = Console()
-    speeds = _speeds(session)
-    total = 0.0
+    speeds = expected_speeds(session)
     for model in dict.fromkeys(cell.model for cell in session.plan.cells):
         groups = [group for group in speeds if group.model == model]
         columns = list(dict.fromkeys((c.scenario, c.batch) for group in groups for c in group.cells))
@@ -46,20 +45,19 @@ def show_matrix(session: Session) -> None:
             words = [minutes(cells[column]) if column in cells else "" for column in columns]
             mark = "" if speeds[group].measured else " (guess)"
             table.add_row(group.framework, f"{group.method}{mark}", group.isa, *words)
-            starts = session.profile_facts.rounds * (predict.LAUNCH_SECONDS + speeds[group].load_seconds)
-            total += sum(cells.values()) + starts
         console.print(table)
         _show_absent(console, session, model)
     limit = session.profile_facts.cell_limit
+    total = minutes(seconds(session, speeds, session.plan.cells))
     console.print(
-        f"{len(session.plan.cells)} cells, {session.profile_facts.rounds} rounds: about {minutes(total)} "
+        f"{len(session.plan.cells)} cells, {session.profile_facts.rounds} rounds: about {total} "
         f"with {session.threads} threads. A guess is predicted from the model's size alone; the others from "
         "a calibration on this machine."
         + (f" A cell over {limit:g} s a round will be left out (--no-limit)." if limit else "")
     )
 
 
-def _speeds(session: Session) -> Mapping[Group, Speed]:
+def expected_speeds(session: Session) -> Mapping[Group, Speed]:
     """What is known of each group's speed, without starting anything."""
     measured = known(session, available(session))
     threads = session.threads
@@ -67,6 +65,17 @@ def _speeds(session: Session) -> Mapping[Group, Speed]:
         group: measured.get(group) or predict.guess(session.matrix, group.model, threads)
         for group in groups(session.plan)
     }
+
+
+def seconds(session: Session, speeds: Mapping[Group, Speed], cells: Collection[Cell]) -> float:
+    """Predicted seconds of these cells of the plan, with the starts of their launches."""
+    total = 0.0
+    for group, speed in speeds.items():
+        chosen = [cell for cell in group.cells if cell in cells]
+        if chosen:
+            total += session.profile_facts.rounds * (predict.LAUNCH_SECONDS + speed.load_seconds)
+            total += sum(_rounds(session, cell, speed) for cell in chosen)
+    return total
 
 
 def _rounds(session: Session, cell: Cell, speed: Speed) -> float:

@@ -57,8 +57,14 @@ def yours(run: Run) -> str:
     return joined(told)
 
 
-def _line(run: Run, matrix: Matrix, cells: Sequence[Cell], sweep_name: str, sweep: Sweep | None) -> str:
-    words = ["./invoke build run", "--platform", run.platform, "--profile", run.profile]
+def claims(run: Run, matrix: Matrix) -> str:
+    """Return the command that judges the paper's claims by this run."""
+    return " ".join(_shared(run, matrix, "./invoke claims", ""))
+
+
+def _shared(run: Run, matrix: Matrix, tasks: str, sweep_name: str) -> list[str]:
+    """Return the words of a command line that choose this run."""
+    words = [tasks, "--platform", run.platform, "--profile", run.profile]
     engine = run.facts.get("engine")
     if isinstance(engine, dict) and engine.get("kind"):
         words += ["--engine", str(engine["kind"])]
@@ -68,6 +74,11 @@ def _line(run: Run, matrix: Matrix, cells: Sequence[Cell], sweep_name: str, swee
         words += ["--sweep", sweep_name]
     if run.name != "-".join(part for part in (run.platform, run.profile, *label, sweep_name) if part):
         words += ["--name", run.name]
+    return words
+
+
+def _line(run: Run, matrix: Matrix, cells: Sequence[Cell], sweep_name: str, sweep: Sweep | None) -> str:
+    words = _shared(run, matrix, "./invoke build run", sweep_name)
     if sweep:
         cells = [cell for cell in cells if _holds(sweep, cell)]
     models = [name for name, model in matrix.models.items() if run.profile in model.profiles]

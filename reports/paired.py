@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.load import Accuracy
-from reports.stats import wilson
+from reports.stats import Z95, wilson
 
 ALPHA = 0.05
 
@@ -56,6 +56,25 @@ def compare(one: Accuracy, base: Accuracy) -> Paired | None:
     low, high = difference(both, won, lost, samples - both - won - lost)
     p = mcnemar(lost, won)
     return Paired(samples, lost, won, (won - lost) / samples, low, high, p, p)
+
+
+def changes(pairs: Sequence[Accuracy]) -> tuple[float, float, float, int] | None:
+    """Compare two changes of top-1: (first minus second) minus (third minus fourth), sample by sample.
+
+    Returns the difference of shares, its 95 % normal interval and the samples; None where there are none.
+    The sum over samples of the square of (a + d) - (b + c) needs only counts of bits.
+    """
+    samples = min(one.samples for one in pairs)
+    if not samples:
+        return None
+    a, b, c, d = (one.bits >> (one.samples - samples) for one in pairs)
+    total = a.bit_count() + d.bit_count() - b.bit_count() - c.bit_count()
+    squares = sum(one.bit_count() for one in (a, b, c, d))
+    squares += 2 * ((a & d).bit_count() + (b & c).bit_count())
+    squares -= 2 * sum((one & other).bit_count() for one in (a, d) for other in (b, c))
+    mean = total / samples
+    half = Z95 * math.sqrt(max(0.0, squares / samples - mean * mean) / samples)
+    return mean, mean - half, mean + half, samples
 
 
 def mcnemar(lost: int, won: int) -> float:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from bench import files
 from bench.matrix import Matrix
-from reports import charts, command, provenance, stats, text
+from reports import charts, claimfile, command, provenance, stats, text, verdicts
 from reports.figures import figures
 from reports.load import Run, read
 from reports.paired import ALPHA
@@ -66,6 +66,10 @@ def html(run: Run, matrix: Matrix) -> str:
         machine_state=provenance.machine_state(run.measured),
         command=command.command(run, matrix),
         yours=command.yours(run),
+        verdicts=verdicts.read(run),
+        judging=command.claims(run, matrix),
+        claimed=claimfile.load(matrix),
+        signs=verdicts.SIGNS,
         limits={
             "fp32": FP32_LIMIT,
             "unstable": stats.UNSTABLE_SPREAD,

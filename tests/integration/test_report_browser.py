@@ -135,6 +135,20 @@ def test_sweeps_do_not_overflow(tmp_path: Path, filters: Filters, charts: int) -
         assert len(frame["charts"]) == charts  # type: ignore[arg-type]
 
 
+def test_verdicts_do_not_overflow(tmp_path: Path) -> None:
+    folder = rendered(tmp_path).parent
+    planted, judging, verdicts = (
+        importlib.import_module(name) for name in ("fixtures_claims", "reports.claims", "reports.verdicts")
+    )
+    runs = [planted.read(folder)]
+    weights = dict.fromkeys(planted.MATRIX.models, "probe")
+    found = planted.Results(runs, planted.MATRIX, "host", weights, "fashion-mnist")
+    judged = judging.judge_all(planted.FILE, found, planted.device(), "quick")
+    verdicts.write(folder, verdicts.document(judged, planted.device(), runs, "quick", "fashion-mnist"))
+    for frame in measure(render(folder, planted.MATRIX), 1):
+        assert frame["needs"] == frame["width"], frame
+
+
 def test_light_and_dark_follow_the_reader(report: Path) -> None:
     light, dark = measure(report, 1)[0], measure(report, 0)[0]
     assert light["paper"] != dark["paper"]

@@ -46,7 +46,7 @@ def test_a_throttled_cell_is_marked_with_sign_word_and_reason(run: Path) -> None
 
 def test_a_throttled_winner_is_named_so_in_headline_and_answers(run: Path) -> None:
     slow(run, cell("openvino", "INT8-OM", "SingleStream"))
-    chapter, blocks, found = parts(run)
+    chapter, blocks, _ = parts(run)
     told = {one.text: one.answers[0] for one in answers.questions(chapter, blocks)}
     fastest = told["Fastest of all methods"]
     assert fastest.who == "OpenVINO INT8-OM"
@@ -58,7 +58,7 @@ def test_a_throttled_winner_is_named_so_in_headline_and_answers(run: Path) -> No
 
 def test_a_speedup_over_a_throttled_fp32_says_so(run: Path) -> None:
     slow(run, cell("openvino", "FP32", "Offline"))
-    chapter, blocks, found = parts(run)
+    chapter, blocks, _ = parts(run)
     gain = next(one for one in answers.questions(chapter, blocks) if one.text.startswith("Largest speedup"))
     assert [f"its FP32 ▼ {REASON}" in one.note for one in gain.answers].count(True) == 1
     assert answers.headline(chapter, blocks).count("against an FP32 that was ▼ throttled") == 1
