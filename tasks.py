@@ -166,6 +166,37 @@ def compare(
     compare_runs(ROOT, (a, b), threshold, chosen, strict)
 
 
+@kit_task()
+def export(session: Session) -> None:
+    """Write the run as CSV, Parquet and an RO-Crate archive for deposit, into out/<run>/export/."""
+    from reports import crate, load
+
+    made = crate.write(load.read(session.existing_run), session.matrix, ROOT)
+    print(f"{made.path}: {made.files} files, SHA-256 {made.sha256}")
+
+
+@task
+def verify(_: Context, archive: str) -> None:
+    """Check every hash of an archive that `invoke export` wrote, and that no file is missing or extra."""
+    from reports.verify import verify as check
+
+    found = check(Path(archive))
+    print(f"{found.name}: {found.files} files, {found.bytes} bytes, all as promised; SHA-256 {found.sha256}")
+
+
+@kit_task(
+    help={
+        "submitter": "your organisation, a folder of the tree",
+        "compliance": "first make the audit runs TEST01, TEST04 and TEST05 that have no verdict",
+    }
+)
+def submission(session: Session, submitter: str = "", compliance: bool = False) -> None:
+    """Write the run as MLPerf Inference v2.1's submission tree, into out/<run>/submission/."""
+    from images.show import show_submission
+
+    show_submission(session, submitter, compliance=compliance)
+
+
 @kit_task(name="list")
 def list_(session: Session) -> None:
     """Show the matrix: which cells, which are impossible and why, predicted minutes."""

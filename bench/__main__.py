@@ -16,7 +16,7 @@ from typing import Any
 from bench.errors import KitError, UsageError, unknown
 
 Emit = Callable[[Mapping[str, Any]], None]
-COMMANDS = ("harness", "measure", "prepare", "series", "sources", "speed")
+COMMANDS = ("audit", "harness", "measure", "prepare", "series", "sources", "speed")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,13 +52,13 @@ def _dispatch(command: str, spec: str) -> int:
         from bench import series
 
         return series.run(Path(spec), emit)
-    from bench import harness, measure, speed
+    from bench import audit, harness, measure, speed
 
     if command == "harness":
         emit({"event": "harness", **harness.measure()})
         return 0
-    launch = speed.launch if command == "speed" else measure.launch
-    return launch(measure.read_spec(Path(spec)), emit)
+    launches = {"audit": audit.launch, "measure": measure.launch, "speed": speed.launch}
+    return launches[command](measure.read_spec(Path(spec)), emit)
 
 
 def _events() -> Emit:

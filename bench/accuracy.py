@@ -30,22 +30,31 @@ def best(logits: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.ascontiguousarray(order[:, :TOP], dtype=np.int64)
 
 
-def read_answers(log: Path) -> dict[int, NDArray[np.int64]]:
-    """Parse mlperf_log_accuracy.json: sample index -> int64 (5,).
+def read_log(log: Path) -> list[tuple[int, NDArray[np.int64]]]:
+    """Parse mlperf_log_accuracy.json: (sample index, answer int64 (5,)) in the log's order.
 
-    Raises MeasureError for a log cut short, an answer of another size, or two answers to one sample.
+    Raises MeasureError for a log cut short or an answer of another size.
     """
     try:
         records = json.loads(log.read_text(encoding="utf-8"))
         answers = [(int(r["qsl_idx"]), np.frombuffer(bytes.fromhex(r["data"]), np.int64)) for r in records]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MeasureError(f"LoadGen's accuracy log is damaged: {error}", where=str(log)) from error
-    found: dict[int, NDArray[np.int64]] = {}
     for index, answer in answers:
         if answer.shape != (TOP,):
             raise MeasureError(
                 f"sample {index}: {answer.nbytes} bytes, expected {ANSWER_BYTES}", where=str(log)
             )
+    return answers
+
+
+def read_answers(log: Path) -> dict[int, NDArray[np.int64]]:
+    """Return an accuracy run's answers by sample index: int64 (5,).
+
+    Raises MeasureError for a damaged log, or two answers to one sample.
+    """
+    found: dict[int, NDArray[np.int64]] = {}
+    for index, answer in read_log(log):
         if index in found and not np.array_equal(found[index], answer):
             raise MeasureError(f"sample {index} has two different answers", where=str(log))
         found[index] = answer

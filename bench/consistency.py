@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from bench.errors import unknown
 from bench.isa import NATIVE
-from bench.matrix import Matrix
+from bench.matrix import SEEDS, Matrix
 from bench.tables import Place
 
 #: (table, key, what the names are, the names, those that exist)
@@ -32,6 +32,7 @@ def _references(matrix: Matrix) -> Iterator[Reference]:
     for name, profile in matrix.profiles.items():
         named = (*profile.accuracy_scenarios, *profile.scenarios)
         yield f"profiles.{name}", "scenarios", "scenario", named, matrix.scenarios
+        yield f"profiles.{name}", "seeds", "seed", profile.seeds, SEEDS
 
 
 def _references_of_rows(matrix: Matrix) -> Iterator[Reference]:

@@ -80,6 +80,12 @@ class RegressionError(KitError):
     exit_code = 10
 
 
+class ArchiveError(KitError):
+    """An archive of a run is damaged, or its content is not what it says."""
+
+    exit_code = 11
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return "unknown KIND 'name'; did you mean 'x'? Known: ..." with the nearest match first."""
     names = sorted(known)

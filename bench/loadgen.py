@@ -18,8 +18,11 @@ import numpy as np
 
 from bench.accuracy import ANSWER_BYTES, TOP, best
 from bench.errors import MeasureError
+from bench.matrix import SEEDS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bench.frameworks import AsyncRunner, Runner
     from bench.samples import Library
 
@@ -94,7 +97,11 @@ def settings(scenario: str, asked: Mapping[str, Any], batch: int, calibration: C
 
 @dataclass(frozen=True)
 class Test:
-    """One LoadGen test: where it logs, its seed, and the sizes of the sample library."""
+    """One LoadGen test: where it logs, its seed, and the sizes of the sample library.
+
+    `audit` is an audit.config of the kit's own (bench.audit), which overrides settings; `answers` makes a
+    performance run answer as an accuracy run does.
+    """
 
     scenario: str
     accuracy: bool
@@ -102,6 +109,8 @@ class Test:
     seed: int
     total_samples: int
     loaded_samples: int
+    audit: Path | None = None
+    answers: bool = False
 
 
 def run(test: Test, attributes: Mapping[str, float], runner: Runner, library: Library) -> None:
@@ -118,7 +127,7 @@ def run(test: Test, attributes: Mapping[str, float], runner: Runner, library: Li
     wanted = lg.TestSettings()
     wanted.scenario = getattr(lg.TestScenario, test.scenario)
     wanted.mode = lg.TestMode.AccuracyOnly if test.accuracy else lg.TestMode.PerformanceOnly
-    for name in ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed"):
+    for name in SEEDS:
         setattr(wanted, name, test.seed)
     for name, value in attributes.items():
         setattr(wanted, name, value)
@@ -135,7 +144,7 @@ def run(test: Test, attributes: Mapping[str, float], runner: Runner, library: Li
     load = _guarded(library.load, failure)
     qsl = lg.ConstructQSL(test.total_samples, test.loaded_samples, load, library.unload)
     try:
-        lg.StartTestWithLogSettings(sut, qsl, wanted, log)
+        lg.StartTestWithLogSettings(sut, qsl, wanted, log, *([str(test.audit)] if test.audit else []))
     finally:
         lg.DestroyQSL(qsl)
         lg.DestroyFastSUT(sut)
@@ -163,12 +172,13 @@ def _nothing() -> None:
 
 def _system(lg: Any, test: Test, runner: Runner, library: Library, failure: list[BaseException]) -> Issue:
     """The system under test: the callback that gets (query ids, sample indices)."""
-    if test.accuracy:
+    queue = test.scenario == "Offline" and not test.accuracy and hasattr(runner, "start")
+    if queue:
+        return _queued(lg, cast("AsyncRunner", runner), library, failure, answers=test.answers)
+    if test.accuracy or test.answers:
         return _answering(lg, runner, library, failure)
     if test.scenario != "Offline":
         return _streaming(lg, runner, library, failure)
-    if hasattr(runner, "start"):
-        return _queued(lg, cast("AsyncRunner", runner), library, failure)
     return _batched(lg, runner, library, failure)
 
 
@@ -207,13 +217,20 @@ def _batched(lg: Any, runner: Runner, library: Library, failure: list[BaseExcept
     return issue
 
 
-def _queued(lg: Any, runner: AsyncRunner, library: Library, failure: list[BaseException]) -> Issue:
+def _queued(
+    lg: Any, runner: AsyncRunner, library: Library, failure: list[BaseException], *, answers: bool
+) -> Issue:
     """The one Offline query in batches, several in flight, completed from the workers' callbacks."""
     complete, response, batch = lg.QuerySamplesComplete, lg.QuerySampleResponse, runner.batch
     pending: dict[int, list[int]] = {}
 
     def finish(first: int) -> None:
         complete([response(query, 0, 0) for query in pending.pop(first)])
+
+    def answer(request: Any, first: int) -> None:
+        queries = pending.pop(first)
+        found = best(runner.logits(request)[: len(queries)])  # lives until LoadGen has copied it
+        complete(_responses(response, queries, found))
 
     def issue(ids: list[int], indices: list[int]) -> None:
         for first in range(0, len(ids), batch):
@@ -234,7 +251,7 @@ def _queued(lg: Any, runner: AsyncRunner, library: Library, failure: list[BaseEx
         for first in list(pending):  # only what failed is still here
             finish(first)
 
-    runner.on_done(lambda request, first: finish(first))
+    runner.on_done(answer if answers else lambda request, first: finish(first))
     return issue
 
 
@@ -242,7 +259,6 @@ def _answering(lg: Any, runner: Runner, library: Library, failure: list[BaseExce
     """Accuracy: the answer of a sample is its five best classes (bench.accuracy)."""
     complete, response, batch = lg.QuerySamplesComplete, lg.QuerySampleResponse, runner.batch
     answers = np.full((batch, TOP), -1, np.int64)
-    pointer = answers.ctypes.data
 
     def issue(ids: list[int], indices: list[int]) -> None:
         for first in range(0, len(ids), batch):
@@ -253,7 +269,13 @@ def _answering(lg: Any, runner: Runner, library: Library, failure: list[BaseExce
                     answers[: len(queries)] = best(logits[: len(queries)])
             except BaseException as error:
                 failure.append(error)
-            places = range(pointer, pointer + answers.nbytes, ANSWER_BYTES)
-            complete([response(query, place, ANSWER_BYTES) for query, place in zip(queries, places)])
+            complete(_responses(response, queries, answers))
 
     return issue
+
+
+def _responses(response: Any, queries: list[int], answers: NDArray[np.int64]) -> list[Any]:
+    """A response for each query: its id, and where its answer is in memory."""
+    start = answers.ctypes.data
+    places = range(start, start + answers.nbytes, ANSWER_BYTES)
+    return [response(query, place, ANSWER_BYTES) for query, place in zip(queries, places)]

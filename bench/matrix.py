@@ -17,6 +17,9 @@ from bench.isa import NATIVE
 from bench.sources import Published
 from bench.tables import Place, read, rule, schema
 
+#: What LoadGen draws from, by its names for the seeds.
+SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
+
 
 @dataclass(frozen=True)
 class Defaults:
@@ -174,6 +177,8 @@ class Profile:
     `accuracy_samples` 0 means the whole test split. `accuracy_limit` is how many seconds one accuracy
     run may take (fewer samples are answered where it would take longer), `cell_limit` how many one
     round of a cell may be predicted to take (it is left out, and said so, above that); 0: no limit.
+    `seeds` are LoadGen's by its names, hexadecimal because TOML's integers end at 2^63; the default seed
+    holds for those left out.
     """
 
     description: str
@@ -187,6 +192,7 @@ class Profile:
     cell_limit: Annotated[float, rule(minimum=0)]
     accuracy_scenarios: tuple[str, ...]
     scenarios: dict[str, Load]
+    seeds: dict[str, Annotated[str, rule(pattern="^0x[0-9a-f]{16}$")]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,10 @@ def launch(spec: Mapping[str, Any], emit: Emit) -> int:
     try:
         if "so_far" in spec:
             courier = _courier(spec, emit)
-        work = _Launch(spec)
+        work = Work(spec)
     except Exception as error:
         for cell in spec["cells"]:
-            emit(_event(cell, spec, 0.0, _reason(error)))
+            emit(_event(cell, spec, 0.0, reason_of(error)))
         return 1
     failed = 0
     for cell in spec["cells"]:
@@ -74,7 +74,7 @@ def launch(spec: Mapping[str, Any], emit: Emit) -> int:
             if courier:
                 courier.send()
         except Exception as error:
-            reason = _reason(error)
+            reason = reason_of(error)
             failed += 1
         emit(_event(cell, spec, time.perf_counter() - started, reason))
     return 1 if failed else 0
@@ -105,7 +105,7 @@ def _event(
     }
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """One message a user can act on; what the kit did not foresee leaves its traceback on stderr."""
     if isinstance(error, KitError):
         return str(error)
@@ -117,7 +117,7 @@ def _reason(error: Exception) -> str:
     return str(MeasureError(f"{type(error).__name__}: {error}"))
 
 
-class _Launch:
+class Work:
     """What the cells of a launch share: the verified artifact, its backend, the images."""
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
@@ -147,7 +147,7 @@ class _Launch:
             return
         started = time.perf_counter()
         environment.reset_peak_memory()
-        subject = _Subject(self, cell)
+        subject = Subject(self, cell)
         row = subject.timed()
         if result is None:
             result = {**self._header(cell), **subject.judged(), "rounds": []}
@@ -177,16 +177,17 @@ class _Launch:
                 engine=spec["engine"], lock=spec["lock"], emulated=spec["emulated"], threads=spec["threads"]
             ),
             "versions": _versions(spec["package"]),
-            "seeds": {"loadgen": spec["seed"]},
+            "seeds": cell["settings"].get("seeds") or {"loadgen": spec["seed"]},
         }
 
 
-class _Subject:
+class Subject:
     """One cell under test: its compiled model and its samples."""
 
-    def __init__(self, work: _Launch, cell: Mapping[str, Any]) -> None:
+    def __init__(self, work: Work, cell: Mapping[str, Any]) -> None:
         self.work, self.cell = work, cell
         self.settings: Mapping[str, Any] = cell["settings"]
+        self.seeds: Mapping[str, int] = self.settings.get("seeds", {})  # else the run's one seed holds
         started = time.perf_counter()
         self.runner: Runner = work.backend.compile(cell["batch"], cell["scenario"])
         self.load_seconds = work.load_seconds + time.perf_counter() - started
@@ -205,7 +206,8 @@ class _Subject:
     def _bind(self) -> None:
         self.runner.bind(self.library.store, self.library.starts())
 
-    def _test(self, *, accurate: bool, logs: str, samples: int) -> loadgen.Test:
+    def test(self, *, accurate: bool, logs: str, samples: int) -> loadgen.Test:
+        """A LoadGen test of `samples` images that logs into this folder of the run."""
         folder = self.work.run / logs
         loaded = min(self.capacity, samples)
         return loadgen.Test(self.cell["scenario"], accurate, folder, self.work.spec["seed"], samples, loaded)
@@ -215,19 +217,11 @@ class _Subject:
         number, cell = self.work.spec["round"], self.cell
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.library.load(range(self.capacity))
-        calibration = calibrate(self.runner, cell["scenario"], self.capacity, self.work.backend.warm_calls)
-        self.sample_seconds = calibration.seconds_per_call / cell["batch"]
-        wanted = loadgen.settings(cell["scenario"], self.settings, cell["batch"], calibration)
-        test = self._test(
+        test = self.test(
             accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=len(self.work.images)
         )
-        with Watch(self.work.machine) as watched:
-            loadgen.run(test, wanted.attributes, self.runner, self.library)
+        calibration, watched, found = self.perform(test, self.seeds)
         peak = environment.peak_memory()
-        found = mllog.outcome(mllog.read(test.logs / "mlperf_log_detail.txt"), cell["scenario"])
-        if wanted.shortfall:
-            found["result"] = "INVALID"
-            found["reasons"] = [*found["reasons"], *wanted.shortfall]
         return {
             "round": number,
             "started": now,
@@ -239,6 +233,22 @@ class _Subject:
             **watched.document(),
             "logs": str(test.logs.relative_to(self.work.run)),
         }
+
+    def perform(
+        self, test: loadgen.Test, seeds: Mapping[str, int]
+    ) -> tuple[loadgen.Calibration, Watch, dict[str, Any]]:
+        """Calibrate on the loaded samples, run LoadGen in performance mode; what was found and seen."""
+        cell = self.cell
+        calibration = calibrate(self.runner, cell["scenario"], self.capacity, self.work.backend.warm_calls)
+        self.sample_seconds = calibration.seconds_per_call / cell["batch"]
+        wanted = loadgen.settings(cell["scenario"], self.settings, cell["batch"], calibration)
+        with Watch(self.work.machine) as watched:
+            loadgen.run(test, {**wanted.attributes, **seeds}, self.runner, self.library)
+        found = mllog.outcome(mllog.read(test.logs / "mlperf_log_detail.txt"), cell["scenario"])
+        if wanted.shortfall:
+            found["result"] = "INVALID"
+            found["reasons"] = [*found["reasons"], *wanted.shortfall]
+        return calibration, watched, found
 
     def judged(self) -> dict[str, Any]:
         """The result's agreement, accuracy and evidence."""
@@ -266,12 +276,12 @@ class _Subject:
         labels = open_labels(Path(self.work.spec["data"]))
         if samples > min(len(labels), len(self.work.images)):
             raise MeasureError(f"accuracy_samples = {samples}, but there are {len(labels)} labelled images")
-        test = self._test(accurate=True, logs=f"loadgen/{self.cell['id']}/accuracy", samples=samples)
+        test = self.test(accurate=True, logs=f"loadgen/{self.cell['id']}/accuracy", samples=samples)
         per_query = self.settings["samples_per_query"]
         attributes = (
             {"multi_stream_samples_per_query": per_query} if self.cell["scenario"] == "MultiStream" else {}
         )
-        loadgen.run(test, attributes, self.runner, self.library)
+        loadgen.run(test, {**attributes, **self.seeds}, self.runner, self.library)
         counts = accuracy.score(test.logs / "mlperf_log_accuracy.json", labels, samples)
         return {
             "scenario": self.cell["scenario"],

@@ -254,11 +254,16 @@ class Session:
         """Write the run's report from the results on disk and return its path."""
         from reports.render import render
 
+        return render(self.existing_run, self.matrix)
+
+    @property
+    def existing_run(self) -> Path:
+        """The run's folder; raises UsageError where there is none."""
         if not (self.run_dir / "run.json").exists():
             raise UsageError(
                 f"there is no run '{self.run_name}' in out/", remedy="invoke run, or give its --name"
             )
-        return render(self.run_dir, self.matrix)
+        return self.run_dir
 
 
 def _words(values: Sequence[str] | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bench import artifacts as store
 from bench.cell import Cell
+from bench.errors import FailedCellsError
 from images import predict
 from images.launches import Group, Todo, groups
 from images.predict import Speed
@@ -147,3 +148,22 @@ def show_doctor(root: Path, hosts: Sequence[str]) -> None:
     for fact in examine(Workspace(root), hosts):
         table.add_row(MARKS[fact.status], fact.name, fact.value, fact.remedy)
     Console().print(table)
+
+
+def show_submission(session: Session, submitter: str, *, compliance: bool) -> None:
+    """Audit if asked for, write the tree and say what is in it; FailedCellsError where an audit failed."""
+    from images import audit
+    from reports import load, submission
+
+    run_dir = session.existing_run
+    submission.check(load.read(run_dir), submitter)  # before the audit runs, which take long
+    if compliance:
+        audit.run(session)
+    made = submission.write(load.read(run_dir), session.matrix, submitter)
+    console = Console()
+    console.print(f"{made.path}: {len(made.cells)} cells, {len(made.left_out)} left out", soft_wrap=True)
+    for line in (*(f"{name}: {reason}" for name, reason in made.left_out.items()), *made.shortfalls):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+    if made.failed_audits:
+        lines = "\n".join(f"  {name}" for name in made.failed_audits)
+        raise FailedCellsError(f"{len(made.failed_audits)} audit runs did not pass:\n{lines}")

@@ -38,6 +38,8 @@ class Timing:
     early_ns: float | None
     peak_memory_bytes: int | None
     mark: Mark | None
+    queries: int
+    samples: int
     machine: str = ""
 
 
@@ -92,6 +94,7 @@ class Measured:
     seeds: Mapping[str, int]
     evidence: Mapping[str, Any]
     machine_states: tuple[Mapping[str, Any], ...]
+    key: str
 
 
 @dataclass(frozen=True)
@@ -279,6 +282,7 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
         machine_states=tuple(
             {when: one.get(when) for when in ("before", "during", "after")} for one in rounds
         ),
+        key=data["key"],
     )
 
 
@@ -301,5 +305,7 @@ def _timing(one: Mapping[str, Any]) -> Timing:
         early_ns=early.get("estimate_ns"),
         peak_memory_bytes=one["peak_memory_bytes"],
         mark=judge(one),
+        queries=one["queries"],
+        samples=one["samples"],
         machine=one.get("machine", ""),
     )

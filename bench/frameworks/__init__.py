@@ -62,6 +62,9 @@ class AsyncRunner(Runner, Protocol):
     def on_done(self, done: Callable[[Any, Any], None]) -> None:
         """Call `done(request, userdata)` from a worker thread at the end of each inference."""
 
+    def logits(self, request: Any) -> Array:
+        """The logits (batch, classes) of a finished inference, valid until its callback returns."""
+
     def wait(self) -> None:
         """Return when nothing is in flight; raises what an inference raised."""
 

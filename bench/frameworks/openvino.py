@@ -163,6 +163,10 @@ class _Queue(_Request):
     def on_done(self, done: Callable[[Any, Any], None]) -> None:
         self._queue.set_callback(done)
 
+    def logits(self, request: Any) -> Array:
+        found: Array = request.get_output_tensor(0).data
+        return found
+
     def wait(self) -> None:
         self._queue.wait_all()
 

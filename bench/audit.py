@@ -1,0 +1,104 @@
+"""One launch of audit runs: measured cells again, each under the tests of bench.verdict.
+
+A test's folder, audit/<cell>/<test>/, holds its audit.config, LoadGen's logs and, once it is settled,
+verdict.json. Like measure, a test that cannot be run says why and the others go on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import accuracy, files, results, verdict
+from bench.errors import MeasureError
+from bench.matrix import SEEDS
+from bench.measure import Subject, Work, reason_of
+from bench.samples import open_labels
+
+if TYPE_CHECKING:
+    Emit = Callable[[Mapping[str, Any]], None]
+
+
+def launch(spec: Mapping[str, Any], emit: Emit) -> int:
+    """Run the spec's "tests" of its cells, one event each; return 1 if any could not be run, else 0.
+
+    Events: {"event": "audit", "id", "test", "passed", "reason"}; a test that did not pass is settled all the
+    same, one with `passed` null was not run, for the reason given.
+    """
+    failed = 0
+    work: Work | None = None
+    for cell in spec["cells"]:
+        subject: Subject | None = None
+        for test in spec["tests"]:
+            event = {"event": "audit", "id": cell["id"], "test": test, "passed": None, "reason": None}
+            try:
+                work = work or Work(spec)
+                subject = subject or Subject(work, cell)
+                event["passed"] = _audit(subject, test)
+            except Exception as error:
+                event["reason"] = reason_of(error)
+                failed += 1
+            emit(event)
+    return 1 if failed else 0
+
+
+def _audit(subject: Subject, name: str) -> bool:
+    """Run one test, write its verdict and return whether it passed."""
+    run, cell = subject.work.run, subject.cell
+    result = results.open_for(results.path_of(run, cell["id"]), cell["key"])
+    if result is None:
+        raise MeasureError("the cell is not measured, there is nothing to audit", remedy="invoke run")
+    folder = run / "audit" / cell["id"] / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    config = folder / "audit.config"
+    config.write_text(verdict.config(name), encoding="utf-8")
+    plain = subject.test(accurate=False, logs=str(folder.relative_to(run)), samples=len(subject.work.images))
+    test = dataclasses.replace(plain, audit=config, answers=name == "TEST01")
+    subject.library.load(range(subject.capacity))
+    # Newer LoadGens read seeds from their own configuration only: TEST05's are set as well as written.
+    seeds = {key: value for key, value in verdict.TESTS[name].items() if key in SEEDS} or subject.seeds
+    _, row = subject.perform(test, seeds)
+    if wrong := verdict.ignored(name, row["used"]):
+        raise MeasureError(f"LoadGen did not follow the {name} audit.config: {'; '.join(wrong)}")
+    measured = result["rounds"][0]
+    found = {
+        "schema": verdict.SCHEMA,
+        "test": name,
+        "meaning": verdict.MEANING[name],
+        "id": cell["id"],
+        "key": cell["key"],
+        "round": measured["round"],
+        "performance": verdict.performance(name, cell["scenario"], measured, row),
+        "accuracy": _answers(subject, result, folder) if name == "TEST01" else None,
+    }
+    found["passed"] = all(part["passed"] for part in (found["performance"], found["accuracy"]) if part)
+    files.replace(folder / "verdict.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
+    return bool(found["passed"])
+
+
+def _answers(subject: Subject, result: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Compare the answers that LoadGen sampled with those of the cell's accuracy run."""
+    if not result["accuracy"]:
+        raise MeasureError(f"TEST01 needs the cell's accuracy run: {result['accuracy_reason']}")
+    run = subject.work.run
+    expected = accuracy.read_answers(run / result["accuracy"]["logs"] / "mlperf_log_accuracy.json")
+    sampled = accuracy.read_log(folder / "mlperf_log_accuracy.json")
+    known = [(index, answer) for index, answer in sampled if index in expected]
+    labels = open_labels(Path(subject.work.spec["data"]))
+    pairs = np.array([(labels[index], expected[index][0], answer[0]) for index, answer in known])
+    label, measured, audit = pairs.reshape(-1, 3).T
+    count = max(len(known), 1)
+    return verdict.accuracy(
+        len(sampled),
+        int(np.sum(measured != audit)),
+        len(sampled) - len(known),
+        float(np.sum(measured == label) / count),
+        float(np.sum(audit == label) / count),
+    )
