@@ -228,9 +228,8 @@ def _queued(
         complete([response(query, 0, 0) for query in pending.pop(first)])
 
     def answer(request: Any, first: int) -> None:
-        queries = pending.pop(first)
-        found = best(runner.logits(request)[: len(queries)])  # lives until LoadGen has copied it
-        complete(_responses(response, queries, found))
+        found = best(runner.logits(request))  # lives until LoadGen has copied what it wants
+        complete(_responses(response, pending.pop(first), found))
 
     def issue(ids: list[int], indices: list[int]) -> None:
         for first in range(0, len(ids), batch):

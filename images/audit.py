@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench import results, verdict
 from bench.errors import EngineError, FailedCellsError, UsageError
-from images import launches
+from images import launches, runfile
 from images.launches import Launch
 from images.prepare import Prepared, prepare
 from images.runner import GRACE, SLACK, in_engine, used
@@ -29,6 +29,10 @@ def run(session: Session) -> None:
     """
     if session.emulated or not session.profile_facts.performance:
         raise UsageError("timings of this run are not performance, there is nothing to audit")
+    facts = runfile.read(session.run_dir)
+    if facts is None or facts["profile"] != session.profile:
+        was = f"is of profile {facts['profile']}" if facts else "is not there"
+        raise UsageError(f"run '{session.run_name}' {was}", where="--profile", remedy="give the run's own")
     session.build(quiet=True)
     session.engine.remove_stale()
     prepared = prepare(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -203,13 +204,19 @@ class Paper:
 
     def __init__(self) -> None:
         self.completed: list[int] = []
+        self.answers: dict[int, int] = {}  # query -> first class, of responses that hold an answer
 
     def QuerySamplesComplete(self, responses: list[Response]) -> None:  # noqa: N802 (LoadGen's name)
         self.completed += [response.id for response in responses]
+        held = [response for response in responses if response.size]
+        self.answers |= {one.id: ctypes.c_int64.from_address(one.data).value for one in held}
 
 
 class Echo:
-    """A runner that remembers what it saw, and fails at the n-th call if told to."""
+    """A runner that remembers what it saw, and fails at the n-th call if told to.
+
+    An image's best class is its first pixel.
+    """
 
     def __init__(self, batch: int, library: Library, fail_at: int = -1) -> None:
         self.batch, self.library, self.fail_at = batch, library, fail_at
@@ -221,8 +228,10 @@ class Echo:
     def run(self, start: int) -> Array:
         if len(self.seen) == self.fail_at:
             raise RuntimeError("kernel panic")
-        self.seen.append(self.library.store[start : start + self.batch, 0, 0, 0].tolist())
-        return np.zeros((self.batch, 10), np.float32)
+        pixels = self.library.store[start : start + self.batch, 0, 0, 0]
+        self.seen.append(pixels.tolist())
+        logits: Array = np.eye(10, dtype=np.float32)[pixels.astype(int)]
+        return logits
 
     def evidence(self) -> evidence.Evidence:
         return evidence.Evidence("")
@@ -244,22 +253,30 @@ class Queue(Echo):
     def on_done(self, done: Callable[[Any, Any], None]) -> None:
         self.done = done
 
+    def logits(self, request: Array) -> Array:
+        return request
+
     def wait(self) -> None:
         while self.waiting:
             start, userdata = self.waiting.pop()
-            self.run(start)
-            self.done(None, userdata)
+            self.done(self.run(start), userdata)
 
 
 def system(
-    scenario: str, runner_type: type[Echo], batch: int, fail_at: int = -1, *, accuracy: bool = False
+    scenario: str,
+    runner_type: type[Echo],
+    batch: int,
+    fail_at: int = -1,
+    *,
+    accuracy: bool = False,
+    answers: bool = False,
 ) -> tuple[Any, Paper, Echo, list[BaseException]]:
     images = np.arange(8, dtype=np.float32).repeat(12).reshape(8, 3, 2, 2)
     library = Library(images, "NCHW", batch, 8, lambda: None)
     library.load(range(8))
     paper, failure = Paper(), list[BaseException]()
     runner = runner_type(batch, library, fail_at)
-    test = loadgen.Test(scenario, accuracy, Path("unused"), 0, 8, 8)
+    test = loadgen.Test(scenario, accuracy, Path("unused"), 0, 8, 8, answers=answers)
     return loadgen._system(paper, test, runner, library, failure), paper, runner, failure
 
 
@@ -296,6 +313,37 @@ def test_accuracy_completes_every_sample_even_when_it_fails(scenario: str, batch
         issue(list(range(first, first + batch)), list(range(first, first + batch)))
     assert paper.completed == list(range(8))
     assert failure
+
+
+@pytest.mark.parametrize(
+    ("scenario", "batch", "kind"),
+    [("SingleStream", 1, Echo), ("MultiStream", 4, Echo), ("Offline", 4, Echo), ("Offline", 4, Queue)],
+)
+def test_a_performance_run_that_is_audited_answers(scenario: str, batch: int, kind: type[Echo]) -> None:
+    issue, paper, _, failure = system(scenario, kind, batch, answers=True)
+    step = 10 if scenario == "Offline" else batch
+    images = [0, 1, 2, 3, 4, 5, 6, 7, 0, 1]
+    for first in range(0, len(images) // step * step, step):
+        issue(list(range(first, first + step)), images[first : first + step])
+    assert paper.answers == {query: images[query] for query in range(len(paper.completed))}
+    assert len(paper.completed) >= 8
+    assert not failure
+
+
+def test_an_audited_queue_that_fails_still_completes_every_sample() -> None:
+    issue, paper, _, failure = system("Offline", Queue, 4, 1, answers=True)
+    issue(list(range(8)), list(range(8)))
+    assert sorted(paper.completed) == list(range(8))
+    assert failure
+
+
+def test_a_stray_audit_config_stops_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "audit.config").write_text("*.*.mode = 1\n")
+    test = loadgen.Test("Offline", False, tmp_path / "logs", 0, 8, 8, audit=tmp_path / "own" / "audit.config")
+    library = Library(np.zeros((8, 3, 2, 2), np.float32), "NCHW", 1, 8, lambda: None)
+    with pytest.raises(MeasureError, match="stray"):
+        loadgen.run(test, {}, Echo(1, library), library)
 
 
 def test_calibration_takes_the_fastest_call() -> None:
