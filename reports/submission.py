@@ -76,7 +76,7 @@ def write(run: Run, matrix: Matrix, submitter: str) -> Submission:
 
 
 def check(run: Run, submitter: str) -> None:
-    """Raise UsageError for a run of another profile, or a submitter that is no folder name."""
+    """Raise UsageError for a run of another profile or device, or a submitter that is no folder name."""
     if run.profile != PROFILE:
         raise UsageError(
             f"run '{run.name}' is of profile {run.profile}, not {PROFILE}: other durations, other seeds",
@@ -85,6 +85,10 @@ def check(run: Run, submitter: str) -> None:
         )
     if not run.performance:
         raise UsageError(f"timings of run '{run.name}' are not performance", where=str(run.path))
+    if run.facts["device_note"]:
+        raise UsageError(
+            str(run.facts["device_note"]), where=str(run.path), remedy="run with --platform host"
+        )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", submitter):
         said = f"{submitter!r} is not a folder name" if submitter else "a submission names its submitter"
         raise UsageError(said, where="--submitter", remedy="--submitter YOUR_ORGANISATION")

@@ -27,7 +27,7 @@ def system(one: Measured, run: Run, matrix: Matrix, submitter: str) -> dict[str,
         "submitter": submitter,
         "status": "rdi",  # research, development or internal: the one category that promises no product
         "system_type": "edge",
-        "system_name": f"{matrix.platforms[one.cell.platform].description}: {host['cpu_model']}",
+        "system_name": f"{one.cell.platform}: {place['cpu_model']}",
         "number_of_nodes": "1",
         "host_processors_per_node": NOT_RECORDED,
         "host_processor_model_name": place["cpu_model"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import stat
 import zipfile
 import zlib
@@ -24,6 +25,17 @@ from reports.crate import METADATA, PROFILE, digest
 _LARGEST_METADATA = 64 << 20  # bytes: some hundred thousand files
 _CHUNK = 1 << 20
 _SHOWN = 10
+#: What zipfile raises for damage: its own error, and those of numbers, names and compressors it trusts.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+)
 _REMEDY = "copy it again, or export it again"
 
 
@@ -50,7 +62,7 @@ def verify(path: Path) -> Verified:
         raise ArchiveError("no such file", where=str(path)) from None
     except ArchiveError as error:
         raise ArchiveError(error.message, where=str(path), remedy=_REMEDY) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise ArchiveError(f"not a whole zip archive: {error}", where=str(path), remedy=_REMEDY) from None
     if wrong:
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []

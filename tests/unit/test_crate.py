@@ -195,6 +195,13 @@ def test_what_is_no_archive_is_one_error(archive: Path, tmp_path: Path) -> None:
         verify.verify(bare)
 
 
+def test_a_name_that_is_no_text_is_one_error(archive: Path, tmp_path: Path) -> None:
+    changed = rewritten(archive, tmp_path / "a.zip", lambda content: content.update({"\u00e9": b""}))
+    changed.write_bytes(changed.read_bytes().replace("\u00e9".encode(), b"\xff\xfe"))
+    with pytest.raises(ArchiveError, match="not a whole zip"):
+        verify.verify(changed)
+
+
 @FEW
 @given(place=st.floats(0, 1, exclude_max=True))
 def test_an_archive_cut_short_is_one_error(archive: Path, tmp_path: Path, place: float) -> None:

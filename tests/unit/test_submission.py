@@ -158,6 +158,12 @@ def test_other_profiles_are_refused(tmp_path: Path, profile: str) -> None:
     assert not (tmp_path / "submission").exists()
 
 
+def test_a_run_that_does_not_speak_of_its_device_is_refused(tmp_path: Path) -> None:
+    deposit.write_run(tmp_path, PROFILE, device_note="these numbers do not speak of frontera")
+    with pytest.raises(UsageError, match="do not speak of frontera"):
+        export_of(tmp_path)
+
+
 @pytest.mark.parametrize("submitter", ["", "..", "a/b", ".hidden", "a b"])
 def test_a_submitter_is_a_folder_name(tmp_path: Path, submitter: str) -> None:
     run = read(deposit.write_run(tmp_path, PROFILE))
