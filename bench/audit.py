@@ -54,6 +54,10 @@ def _audit(subject: Subject, name: str) -> bool:
     result = results.open_for(results.path_of(run, cell["id"]), cell["key"])
     if result is None:
         raise MeasureError("the cell is not measured, there is nothing to audit", remedy="invoke run")
+    measured = result["rounds"][0]
+    here = subject.work.spec["machine"]
+    if measured.get("machine", here) != here:
+        raise MeasureError(f"measured on {measured['machine']}, not on {here}", remedy="invoke run --fresh")
     folder = run / "audit" / cell["id"] / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -67,7 +71,6 @@ def _audit(subject: Subject, name: str) -> bool:
     _, row = subject.perform(test, seeds)
     if wrong := verdict.ignored(name, row["used"]):
         raise MeasureError(f"LoadGen did not follow the {name} audit.config: {'; '.join(wrong)}")
-    measured = result["rounds"][0]
     found = {
         "schema": verdict.SCHEMA,
         "test": name,

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from bench import results, verdict
 from bench.errors import EngineError, FailedCellsError, UsageError
-from images import launches, runfile
+from images import launches, runfile, specs
 from images.launches import Launch
 from images.prepare import Prepared, prepare
-from images.runner import GRACE, SLACK, in_engine, used
+from images.runner import GRACE, SLACK, used
 from images.session import Session
 
 CONSOLE = Console()
@@ -27,8 +27,10 @@ def run(session: Session) -> None:
 
     Raises UsageError where there is nothing to audit, FailedCellsError where a test could not be run.
     """
-    if session.emulated or not session.profile_facts.performance:
+    if not session.performance:
         raise UsageError("timings of this run are not performance, there is nothing to audit")
+    if session.engine.remote:
+        raise UsageError("audit runs are made on the machine itself", where="--host", remedy="run them there")
     facts = runfile.read(session.run_dir)
     if facts is None or facts["profile"] != session.profile:
         was = f"is of profile {facts['profile']}" if facts else "is not there"
@@ -88,9 +90,9 @@ def _audit(session: Session, prepared: Prepared, launch: Launch, test: str) -> l
     took = [
         results.load(session.run_dir / "cells" / f"{name}.json")["rounds"][0]["seconds"] for name in waiting
     ]
-    facts = {"performance": True, "tests": [test], "cells": launch.cells}
     try:
-        done = in_engine(session, prepared, launch, "audit", facts, SLACK * sum(took) + GRACE, on_line)
+        limit = SLACK * sum(took) + GRACE
+        done = specs.launch(session, prepared, session.engine, [launch], limit, on_line, [test])
         reason = f"{done.reason or f'the bench ended with code {done.exit_code}'}\n{done.stderr}".strip()
     except EngineError as error:
         reason = str(error)

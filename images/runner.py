@@ -79,9 +79,15 @@ def _check_emulation(session: Session) -> None:
 
 def _todo(session: Session, prepared: Prepared) -> Todo:
     """What is left to measure; a change of data, lock, engine or threads makes a result stale."""
+    return launches.todo(
+        session.asking, prepared.artifacts, used(session, prepared), session.run_dir / "cells"
+    )
+
+
+def used(session: Session, prepared: Prepared) -> dict[str, dict[str, Any]]:
+    """What the cells of each framework are measured with, beside their artifact; part of their key."""
     common = {"data": prepared.data.sha256, "engine": session.engine.kind, "threads": session.threads}
-    used = {framework: {"lock": digest, **common} for framework, digest in session.locks.items()}
-    return launches.todo(session.asking, prepared.artifacts, used, session.run_dir / "cells")
+    return {framework: {"lock": digest, **common} for framework, digest in session.locks.items()}
 
 
 class _Progress:

@@ -26,10 +26,12 @@ def launch(
     launches: Sequence[Launch],
     timeout_s: float,
     on_line: Callable[[str], None],
+    audits: Sequence[str] = (),
 ) -> LaunchResult:
     """Run launches of one framework in one container of `engine`, which sees what they need and no more.
 
-    Several launches become one series (bench/series.py). EngineError where the engine fails.
+    Several launches become one series (bench/series.py). With `audits` the one launch's cells, which are
+    measured, are audited by these tests (bench/audit.py). EngineError where the engine fails.
     """
     groups = [one.group for one in launches]
     needed = [part[group] for group in groups for part in (prepared.artifacts, prepared.references)]
@@ -43,7 +45,10 @@ def launch(
     relay = session.workspace.cache / "relay" / "relay.json"
     relay.parent.mkdir(exist_ok=True)
     specs = [_spec(session, prepared, engine, one, mounts) for one in launches]
-    if len(specs) == 1:
+    if audits:
+        [spec] = specs
+        command, document = "audit", {**spec, "tests": audits}
+    elif len(specs) == 1:
         command, document = "measure", specs[0]
     else:
         command, document = "series", {"schema": series.SCHEMA, "launches": specs}

@@ -100,6 +100,7 @@ def _timing(one: Timing) -> Row:
         **{f"latency_{name}": latency.get(name) for name in _LATENCIES},
         "early_stopping": one.early_ns,
         "peak_memory": one.peak_memory_bytes,
+        "host": one.machine or None,
     }
 
 
