@@ -59,6 +59,8 @@ def check(matrix: Matrix, file: str) -> None:
         for scenario in matrix.scenarios:
             if scenario not in profile.scenarios:
                 Place(file, f"profiles.{name}.scenarios", scenario).fail("missing table")
+        if 0 < len(profile.seeds) < len(SEEDS):
+            Place(file, f"profiles.{name}", "seeds").fail(f"all of {', '.join(SEEDS)}, or none")
     _check_reasons(matrix, file)
     _check_caps(matrix, file)
     _check_published(matrix, file)

@@ -177,8 +177,8 @@ class Profile:
     `accuracy_samples` 0 means the whole test split. `accuracy_limit` is how many seconds one accuracy
     run may take (fewer samples are answered where it would take longer), `cell_limit` how many one
     round of a cell may be predicted to take (it is left out, and said so, above that); 0: no limit.
-    `seeds` are LoadGen's by its names, hexadecimal because TOML's integers end at 2^63; the default seed
-    holds for those left out.
+    `seeds` are LoadGen's by its names, hexadecimal because TOML's integers end at 2^63: all three, or
+    none where the default seed holds for them.
     """
 
     description: str

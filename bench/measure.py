@@ -26,6 +26,7 @@ from bench.calibration import calibrate
 from bench.courier import Courier
 from bench.errors import ArtifactError, KitError, MeasureError, UsageError
 from bench.machine import Machine
+from bench.matrix import SEEDS
 from bench.samples import Library, open_images, open_labels
 from bench.watch import Watch
 
@@ -177,7 +178,7 @@ class Work:
                 engine=spec["engine"], lock=spec["lock"], emulated=spec["emulated"], threads=spec["threads"]
             ),
             "versions": _versions(spec["package"]),
-            "seeds": cell["settings"].get("seeds") or {"loadgen": spec["seed"]},
+            "seeds": _seeds(cell["settings"]) or {"loadgen": spec["seed"]},
         }
 
 
@@ -187,7 +188,7 @@ class Subject:
     def __init__(self, work: Work, cell: Mapping[str, Any]) -> None:
         self.work, self.cell = work, cell
         self.settings: Mapping[str, Any] = cell["settings"]
-        self.seeds: Mapping[str, int] = self.settings.get("seeds", {})  # else the run's one seed holds
+        self.seeds = _seeds(self.settings)
         started = time.perf_counter()
         self.runner: Runner = work.backend.compile(cell["batch"], cell["scenario"])
         self.load_seconds = work.load_seconds + time.perf_counter() - started
@@ -299,6 +300,11 @@ class Subject:
                 window = chunk[start : start + self.runner.batch]
                 rows.append(self.runner.run(self.library.window(window))[: len(window)].copy())
         return np.concatenate(rows)
+
+
+def _seeds(settings: Mapping[str, Any]) -> dict[str, int]:
+    """The profile's seeds, {} where the run's one seed holds for all."""
+    return {name: settings[name] for name in SEEDS if name in settings}
 
 
 def _reference(folder: Path) -> Array:

@@ -83,7 +83,6 @@ class Asking:
         """What LoadGen is asked to do in one round of a cell; durations and limits in seconds."""
         profile = self.profile
         reason = self.no_accuracy
-        seeds = {name: int(seed, 16) for name, seed in profile.seeds.items()}
         if not reason and scenario not in profile.accuracy_scenarios:
             reason = "the profile asks for none in this scenario"
         return {
@@ -95,7 +94,7 @@ class Asking:
             else min(profile.accuracy_samples or self.test_images, self.test_images),
             "accuracy_reason": reason or None,
             "accuracy_limit": profile.accuracy_limit,
-            **({"seeds": seeds} if seeds else {}),
+            **{name: int(seed, 16) for name, seed in profile.seeds.items()},
         }
 
 

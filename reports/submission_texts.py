@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.matrix import Matrix
+from bench.matrix import SEEDS, Matrix
 from bench.quantization import parameters
 from images.workspace import MACHINES
 from reports.export import DISCLAIMER
@@ -119,10 +119,11 @@ def _mlperf_conf(one: Measured) -> str:
     if scenario == "MultiStream":
         lines["samples_per_query"] = asked["samples_per_query"]
     own = [f"*.{scenario}.{name} = {value}" for name, value in lines.items()]
-    common = {**asked.get("seeds", {}), "performance_sample_count_override": asked["performance_samples"]}
-    seeds = [f"*.*.{name} = {value}" for name, value in common.items()]
+    common = {name: asked[name] for name in SEEDS if name in asked}
+    common["performance_sample_count_override"] = asked["performance_samples"]
+    every = [f"*.*.{name} = {value}" for name, value in common.items()]
     head = "# What this run asked of LoadGen, in the round's form (not MLCommons' own file). Milliseconds."
-    return "\n".join([head, *seeds, *own, ""])
+    return "\n".join([head, *every, *own, ""])
 
 
 def _user_conf(one: Measured) -> str:

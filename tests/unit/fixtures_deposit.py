@@ -41,7 +41,7 @@ def _settle(folder: Path, result: dict[str, Any]) -> None:
         **asdict(facts.scenarios[cell["scenario"]]),
         "samples_per_query": matrix.scenarios[cell["scenario"]].samples_per_query,
         "performance_samples": facts.performance_samples,
-        "seeds": {name: int(seed, 16) for name, seed in facts.seeds.items()},
+        **{name: int(seed, 16) for name, seed in facts.seeds.items()},
     }
     if cell["scenario"] in facts.accuracy_scenarios:
         right = [True] * 250 + [False] * 50

@@ -97,6 +97,15 @@ def test_accuracy_is_not_asked_for_without_a_reason_in_its_place() -> None:
     assert blind.of("Offline")["accuracy_reason"] == "other classes"
 
 
+def test_a_profile_asks_for_its_own_seeds() -> None:
+    asked = launches.Asking(MATRIX, MATRIX.profiles["mlperf-v2.1"], 512).of("Offline")
+    assert asked["qsl_rng_seed"] == 0xC63BB0C8C280FDEF
+    assert asked["sample_index_rng_seed"] == 0x39C9343412051148
+    assert asked["schedule_rng_seed"] == 0x04267CF482328355
+    quick = launches.Asking(MATRIX, MATRIX.profiles["quick"], 512).of("Offline")
+    assert not any("seed" in name for name in quick), "its keys are those of results from before"
+
+
 def test_each_cap_is_a_launch_of_its_own() -> None:
     flags = [flag for isa in MATRIX.isas.values() for flag in isa.flags]
     found = plan(MATRIX, "host", "quick", "amd64", Filters(("openvino",), sweep="isa"), flags)

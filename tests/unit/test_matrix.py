@@ -55,6 +55,15 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
         lambda d: d["profiles"]["quick"]["scenarios"].pop("Offline"),
         ["quick.scenarios.Offline", "missing table"],
     ),
+    (
+        lambda d: d["profiles"]["mlperf-v2.1"]["seeds"].update(qsl_seed="0x0000000000000001"),
+        ["mlperf-v2.1.seeds", "qsl_rng_seed"],
+    ),
+    (lambda d: d["profiles"]["mlperf-v2.1"]["seeds"].popitem(), ["mlperf-v2.1.seeds", "all of"]),
+    (
+        lambda d: d["profiles"]["mlperf-v2.1"]["seeds"].update(qsl_rng_seed="7"),
+        ["mlperf-v2.1.seeds.qsl_rng_seed", "'7'"],
+    ),
     (lambda d: d["impossible"].append(d["impossible"][0]), ["impossible[6]", "duplicate"]),
     (lambda d: d["impossible"].pop(0), ["methods.INT8-DQ.frameworks", "pytorch", "says why"]),
     (lambda d: d["platforms"]["ri2"].update(isa="AVX512"), ["platforms.ri2.isa", "AVX512_CORE"]),
