@@ -78,6 +78,7 @@ def _audit(subject: Subject, name: str) -> bool:
         "id": cell["id"],
         "key": cell["key"],
         "round": measured["round"],
+        "started": measured["started"],  # with the key: which measurement the verdict is about
         "performance": verdict.performance(name, cell["scenario"], measured, row),
         "accuracy": _answers(subject, result, folder) if name == "TEST01" else None,
     }

@@ -94,7 +94,6 @@ class Measured:
     seeds: Mapping[str, int]
     evidence: Mapping[str, Any]
     machine_states: tuple[Mapping[str, Any], ...]
-    key: str
 
 
 @dataclass(frozen=True)
@@ -282,7 +281,6 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
         machine_states=tuple(
             {when: one.get(when) for when in ("before", "during", "after")} for one in rounds
         ),
-        key=data["key"],
     )
 
 
