@@ -68,7 +68,7 @@ def _audit(subject: Subject, name: str) -> bool:
     subject.library.load(range(subject.capacity))
     # Newer LoadGens read seeds from their own configuration only: TEST05's are set as well as written.
     seeds = {key: value for key, value in verdict.TESTS[name].items() if key in SEEDS} or subject.seeds
-    _, row = subject.perform(test, seeds)
+    *_, row = subject.perform(test, seeds)
     if wrong := verdict.ignored(name, row["used"]):
         raise MeasureError(f"LoadGen did not follow the {name} audit.config: {'; '.join(wrong)}")
     found = {
