@@ -68,7 +68,7 @@ def _audit(subject: Subject, name: str) -> bool:
     subject.library.load(range(subject.capacity))
     # Newer LoadGens read seeds from their own configuration only: TEST05's are set as well as written.
     seeds = {key: value for key, value in verdict.TESTS[name].items() if key in SEEDS} or subject.seeds
-    _, row = subject.perform(test, seeds)
+    *_, row = subject.perform(test, seeds)
     if wrong := verdict.ignored(name, row["used"]):
         raise MeasureError(f"LoadGen did not follow the {name} audit.config: {'; '.join(wrong)}")
     found = {
@@ -78,6 +78,7 @@ def _audit(subject: Subject, name: str) -> bool:
         "id": cell["id"],
         "key": cell["key"],
         "round": measured["round"],
+        "started": measured["started"],  # with the key: which measurement the verdict is about
         "performance": verdict.performance(name, cell["scenario"], measured, row),
         "accuracy": _answers(subject, result, folder) if name == "TEST01" else None,
     }

@@ -221,8 +221,7 @@ class Subject:
         test = self.test(
             accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=len(self.work.images)
         )
-        with Watch(self.work.machine) as watched:
-            calibration, found = self.perform(test, self.seeds)
+        calibration, watched, found = self.perform(test, self.seeds)
         peak = environment.peak_memory()
         return {
             "round": number,
@@ -238,18 +237,19 @@ class Subject:
 
     def perform(
         self, test: loadgen.Test, seeds: Mapping[str, int]
-    ) -> tuple[loadgen.Calibration, dict[str, Any]]:
-        """Calibrate on the loaded samples, run LoadGen in performance mode; return what both found."""
+    ) -> tuple[loadgen.Calibration, Watch, dict[str, Any]]:
+        """Calibrate on the loaded samples, run LoadGen in performance mode; what was found and seen."""
         cell = self.cell
         calibration = calibrate(self.runner, cell["scenario"], self.capacity, self.work.backend.warm_calls)
         self.sample_seconds = calibration.seconds_per_call / cell["batch"]
         wanted = loadgen.settings(cell["scenario"], self.settings, cell["batch"], calibration)
-        loadgen.run(test, {**wanted.attributes, **seeds}, self.runner, self.library)
+        with Watch(self.work.machine) as watched:
+            loadgen.run(test, {**wanted.attributes, **seeds}, self.runner, self.library)
         found = mllog.outcome(mllog.read(test.logs / "mlperf_log_detail.txt"), cell["scenario"])
         if wanted.shortfall:
             found["result"] = "INVALID"
             found["reasons"] = [*found["reasons"], *wanted.shortfall]
-        return calibration, found
+        return calibration, watched, found
 
     def judged(self) -> dict[str, Any]:
         """The result's agreement, accuracy and evidence."""

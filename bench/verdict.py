@@ -42,12 +42,13 @@ SHORT_TOLERANCE, SHORT_NS = 0.20, {"SingleStream": 200_000, "MultiStream": 1_600
 ACCURACY_TOLERANCE = 0.01
 
 
-def settled(run: Path, cell_id: str, key: str, test: str) -> dict[str, Any] | None:
-    """The verdict on a cell as it is measured now, None where there is none; ResultError if damaged."""
-    path = run / "audit" / cell_id / test / "verdict.json"
+def settled(run: Path, result: Mapping[str, Any], test: str) -> dict[str, Any] | None:
+    """The verdict on a cell as its result has it now, None where there is none; ResultError if damaged."""
+    path = run / "audit" / result["id"] / test / "verdict.json"
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found if (found["schema"], found["key"]) == (SCHEMA, key) else None
+        about = (found["schema"], found["key"], found["started"])
+        return found if about == (SCHEMA, result["key"], result["rounds"][0]["started"]) else None
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

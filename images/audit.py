@@ -42,16 +42,17 @@ def run(session: Session) -> None:
     failed: list[str] = []
     for launch in measured:
         for test in verdict.TESTS:
-            cells = tuple(
-                spec
-                for spec in launch.cells
-                if not verdict.settled(session.run_dir, spec["id"], spec["key"], test)
-            )
+            cells = tuple(spec for spec in launch.cells if not _settled(session, spec, test))
             if cells:
                 failed += _audit(session, prepared, replace(launch, cells=cells), test)
     if failed:
         lines = "\n".join(f"  {line}" for line in failed)
         raise FailedCellsError(f"{len(failed)} audit runs could not be made:\n{lines}")
+
+
+def _settled(session: Session, spec: dict[str, Any], test: str) -> bool:
+    result = results.load(results.path_of(session.run_dir, spec["id"]))
+    return verdict.settled(session.run_dir, result, test) is not None
 
 
 def _measured(session: Session, prepared: Prepared) -> list[Launch]:

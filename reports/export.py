@@ -68,10 +68,8 @@ def rows(run: Run, matrix: Matrix) -> Iterator[Row]:
     }
     for one in run.measured:
         cell = {**common, **_measured(one, matrix)}
-        for number, timing in enumerate(one.timings):
-            states = [one.machine_states[number][when] for when in ("before", "after")]
-            silent = any(state["throttled"] is None for state in states)
-            yield {**cell, **_timing(timing), "throttled": True if timing.mark else None if silent else False}
+        for timing in one.timings:
+            yield {**cell, **_timing(timing)}
         if not one.timings:
             yield {**cell, "timing_reason": _no_timing(one)}
     for lost in run.not_measured:
@@ -101,6 +99,7 @@ def _timing(one: Timing) -> Row:
         **{f"latency_{name}": latency.get(name) for name in _LATENCIES},
         "early_stopping": one.early_ns,
         "peak_memory": one.peak_memory_bytes,
+        "slowed": str(one.mark) if one.mark else None,
         "host": one.machine or None,
     }
 

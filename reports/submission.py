@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import verdict
+from bench import results, verdict
 from bench.errors import ResultError, UsageError
 from bench.matrix import Matrix
 from reports import submission_texts as texts
@@ -179,7 +179,8 @@ class _Tree:
 
     def _audit(self, one: Measured, test: str, target: Path) -> None:
         """A test's logs and verdicts, where it was run on the cell as it is measured now."""
-        found = verdict.settled(self.run.path, one.cell.id, one.key, test)
+        result = results.load(results.path_of(self.run.path, one.cell.id))
+        found = verdict.settled(self.run.path, result, test)
         if found is None:
             return
         self.audits[f"{one.cell.id} {test}"] = found["passed"]

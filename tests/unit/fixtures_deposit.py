@@ -68,6 +68,7 @@ def audited(folder: Path, cell_id: str, test: str, *, passed: bool = True, diffe
     performance = verdict.performance(test, result["cell"]["scenario"], row, other)
     answers = verdict.accuracy(100, different, 0, 0.75, 0.75) if test == "TEST01" else None
     document = {"schema": 1, "test": test, "id": cell_id, "key": result["key"], "passed": passed}
+    document["started"] = row["started"]
     document |= {"performance": performance, "accuracy": answers}
     (target / "verdict.json").write_text(json.dumps(document), encoding="utf-8")
     for log in ("mlperf_log_summary.txt", "mlperf_log_detail.txt", "mlperf_log_accuracy.json"):

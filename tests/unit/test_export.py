@@ -40,7 +40,18 @@ def test_a_figure_is_the_one_of_the_result_file(tmp_path: Path) -> None:
         latency = measured["latency_ns"]
         assert row["latency_p99"] == (str(latency["p99"]) if latency else "")
         assert row["artifact_sha256"] == result["artifact"]["sha256"]
-        assert row["throttled"] == "", "the machine does not tell, which is not the same as no"
+        assert row["slowed"] == ""
+
+
+def test_a_slowed_round_is_marked(tmp_path: Path) -> None:
+    cell = fixtures.cells_of("quick", deposit.FILTERS)[0]
+    deposit.write_run(tmp_path)
+    rows = results.load(results.path_of(tmp_path, cell.id))["rounds"]
+    rows[0]["after"]["throttled"] = True
+    fixtures.change(tmp_path, cell, rounds=rows)
+    marks = [row["slowed"] for row in table(tmp_path) if row["cell"] == cell.id]
+    assert marks[0].startswith("throttled: ")
+    assert marks[1:] == ["", ""]
 
 
 def test_a_smoke_run_shows_no_timing_and_says_why(tmp_path: Path) -> None:

@@ -119,14 +119,18 @@ def test_a_config_is_of_loadgens_form() -> None:
 
 
 def test_a_verdict_holds_for_the_cell_as_it_was_measured(tmp_path: Path) -> None:
+    result = {"id": "cell", "key": "k", "rounds": [{"started": "noon"}]}
     folder = tmp_path / "audit" / "cell" / "TEST01"
-    assert verdict.settled(tmp_path, "cell", "k", "TEST01") is None
+    assert verdict.settled(tmp_path, result, "TEST01") is None
     folder.mkdir(parents=True)
-    (folder / "verdict.json").write_text(json.dumps({"schema": 1, "key": "k", "passed": True}))
-    found = verdict.settled(tmp_path, "cell", "k", "TEST01")
+    document = {"schema": 1, "key": "k", "started": "noon", "passed": True}
+    (folder / "verdict.json").write_text(json.dumps(document))
+    found = verdict.settled(tmp_path, result, "TEST01")
     assert found
     assert found["passed"]
-    assert verdict.settled(tmp_path, "cell", "another", "TEST01") is None
+    assert verdict.settled(tmp_path, {**result, "key": "another"}, "TEST01") is None
+    fresh = {**result, "rounds": [{"started": "later"}]}
+    assert verdict.settled(tmp_path, fresh, "TEST01") is None, "measured again with the same settings"
     (folder / "verdict.json").write_text("{")
     with pytest.raises(ResultError, match="damaged verdict"):
-        verdict.settled(tmp_path, "cell", "k", "TEST01")
+        verdict.settled(tmp_path, result, "TEST01")
