@@ -147,6 +147,19 @@ def models(session: Session, export: str = "", import_: str = "") -> None:
     show_models(session, export, import_)
 
 
+@task(
+    help={
+        "registry": "host[:port][/namespace], as in 127.0.0.1:5000 or docker.io/user",
+        "image": "only these images, comma-separated; default: all",
+    }
+)
+def publish(_: Context, registry: str, image: str = "") -> None:
+    """Push every image of every architecture to a registry and pin the digests in published.toml."""
+    from images.publish import publish_all
+
+    publish_all(ROOT, registry, image)
+
+
 @task
 def doctor(_: Context) -> None:
     """Say what this machine has, what is missing and what to do about it."""

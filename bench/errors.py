@@ -74,6 +74,18 @@ class MeasureError(KitError):
     exit_code = 8
 
 
+class RegistryError(KitError):
+    """A registry does not answer, refuses, or has not what was published."""
+
+    exit_code = 10
+
+
+class DisagreesError(KitError):
+    """A published set was measured again, and a comparable cell does not agree."""
+
+    exit_code = 11
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return "unknown KIND 'name'; did you mean 'x'? Known: ..." with the nearest match first."""
     names = sorted(known)
