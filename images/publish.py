@@ -8,26 +8,22 @@ again and compared. published.toml changes at the very end, whole, or not at all
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import docker
-import docker.errors
-import requests
-import urllib3
 
 from bench import files
 from bench import matrix as matrices
-from bench.errors import EngineError, RegistryError, UsageError, unknown
+from bench.errors import RegistryError, UsageError, unknown
 from bench.matrix import Matrix
 from bench.tables import rule
 from images import toml
 from images.base import VARIANTS
 from images.build import OCI, tag_of
-from images.engine_docker import DockerEngine
+from images.engine_docker import DockerEngine, speaking
 from images.registry import INDEX, MANIFESTS, Manifest, Registry
 from images.workspace import Progress, Workspace, size
 
@@ -194,7 +190,7 @@ class _Pusher:
         """Let the engine push, and return the digest it names."""
         remote = self.registry.repository(self.repository)
         digest = ""
-        with _speaking(f"{remote}:{tag}"):
+        with speaking(f"the engine failed while pushing {remote}:{tag}", AGAIN):
             self.client.images.get(local).tag(remote, tag)
             try:
                 for event in self.client.api.push(remote, tag, stream=True, decode=True):
@@ -244,12 +240,3 @@ def _pin(manifest: Manifest, image: str, labels: dict[str, str]) -> Child:
         revision=labels[f"{OCI}.revision"],
         versions=versions,
     )
-
-
-@contextmanager
-def _speaking(where: str) -> Iterator[None]:
-    """Turn every way the SDK says that a transfer broke into one EngineError."""
-    try:
-        yield
-    except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise EngineError(f"the engine failed: {error}", where=where, remedy=AGAIN) from None
