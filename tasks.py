@@ -147,6 +147,19 @@ def models(session: Session, export: str = "", import_: str = "") -> None:
     show_models(session, export, import_)
 
 
+@kit_task(
+    help={
+        "as": "name of the set, a folder of reports/published/",
+        "artifacts": "write the artifacts that its cells read to this file, and pin it",
+    }
+)
+def freeze(session: Session, as_: str = "", artifacts: str = "") -> None:
+    """Make a published set of a run: its results as measured, everything they rest on pinned by hash."""
+    from images.freeze import show
+
+    show(session, as_, artifacts)
+
+
 @task(
     help={
         "registry": "host[:port][/namespace], as in 127.0.0.1:5000 or docker.io/user",

@@ -77,13 +77,13 @@ class MeasureError(KitError):
 class RegistryError(KitError):
     """A registry does not answer, refuses, or has not what was published."""
 
-    exit_code = 11
+    exit_code = 12
 
 
 class DisagreesError(KitError):
     """A published set was measured again, and a comparable cell does not agree."""
 
-    exit_code = 12
+    exit_code = 14
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -153,7 +153,7 @@ def test_a_registry_that_dies_in_mid_push_pins_nothing_and_the_same_command_goes
     with pytest.raises(RegistryError) as caught:
         to(broken)
     assert registry._server is None, "it died while layers were on their way"
-    assert caught.value.exit_code == 11
+    assert caught.value.exit_code == 12
     assert "the push stopped" in caught.value.message
     assert "the same command goes on" in caught.value.remedy
     assert publish.path_of(workspace.root).read_bytes() == before
