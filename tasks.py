@@ -10,6 +10,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,19 +117,53 @@ def build(session: Session) -> None:
     help={
         "fresh": "measure again what is already measured (old results are set aside)",
         "no_limit": "measure cells over the profile's time limit too",
+        "swarm": "hand the cells to the engine's swarm: nodes labelled edgequant.platform=<platform>",
+        "registry": "where the swarm's nodes pull images from; a swarm of one node needs none",
     }
 )
-def run(session: Session, fresh: bool = False, no_limit: bool = False) -> None:
+def run(
+    session: Session, fresh: bool = False, no_limit: bool = False, swarm: bool = False, registry: str = ""
+) -> None:
     """Measure the cells that have no result yet, then write the report."""
     from images.runner import run as measure
 
-    measure(session, fresh=fresh, no_limit=no_limit)
+    measure(replace(session, swarm=swarm, registry=registry), fresh=fresh, no_limit=no_limit)
 
 
 @kit_task()
 def report(session: Session) -> None:
     """Write out/<run>/report.html again from the results on disk."""
     session.report()
+
+
+@task(
+    positional=["a", "b"],
+    auto_shortflags=False,
+    help={
+        "a": "the run to compare with: a folder of out/ or reports/published/, or a path",
+        "b": "the run that is judged, named in the same way",
+        "threshold": "a change up to this many per cent is no change",
+        "html": "write out/compare-A-B.html (it and the JSON are written where nothing is chosen)",
+        "json": "write out/compare-A-B.json",
+        "markdown": "write out/compare-A-B.md",
+        "strict": "fail on every cell that is not shown to be as fast and as accurate",
+    },
+)
+def compare(
+    _: Context,
+    a: str,
+    b: str,
+    threshold: float = 5.0,
+    html: bool = False,
+    json: bool = False,
+    markdown: bool = False,
+    strict: bool = False,
+) -> None:
+    """Compare run B with run A: faster, slower or the same; exit code 10 for a regression."""
+    from reports.comparing import compare_runs
+
+    chosen = [suffix for suffix, wanted in (("html", html), ("json", json), ("md", markdown)) if wanted]
+    compare_runs(ROOT, (a, b), threshold, chosen, strict)
 
 
 @kit_task(name="list")

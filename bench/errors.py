@@ -74,6 +74,12 @@ class MeasureError(KitError):
     exit_code = 8
 
 
+class RegressionError(KitError):
+    """A compared run is slower or less accurate than the one it is measured against."""
+
+    exit_code = 10
+
+
 class RegistryError(KitError):
     """A registry does not answer, refuses, or has not what was published."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 import traceback
@@ -83,7 +84,8 @@ def _courier(spec: Mapping[str, Any], emit: Emit) -> Courier:
     courier = Courier(run, emit)
     for cell_id, document in spec["so_far"].items():
         path = results.path_of(run, cell_id)
-        results.save(path, document)
+        if not path.exists():  # in a series the launch before may have added to it
+            results.save(path, document)
         courier.known(path)
     return courier
 
@@ -226,7 +228,7 @@ class _Subject:
         return {
             "round": number,
             "started": now,
-            "machine": self.work.spec["machine"],
+            "machine": os.environ.get("EDGEQUANT_MACHINE") or self.work.spec["machine"],
             "load_seconds": self.load_seconds,
             "calibration": {"calls": calibration.calls, "seconds_per_call": calibration.seconds_per_call},
             **found,

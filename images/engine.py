@@ -83,6 +83,7 @@ class Engine(Protocol):
     reason: str  # why this engine was taken, for the screen and for every result
     host: str  # as given with --host; "" for this machine's own
     remote: bool  # whether results come back as events (bench/courier.py) instead of through a mount
+    takes_series: bool  # whether one launch takes a whole series (bench/series.py): a job of a swarm
 
     def describe(self) -> dict[str, str]:
         """Return facts about the engine: "kind", "why" it was taken, "version", "arch", "kernel"."""

@@ -57,7 +57,7 @@ class DockerEngine:
     """
 
     kind = "docker"
-    remote = False
+    remote = takes_series = False
     host = ""
 
     def __init__(
@@ -143,10 +143,7 @@ class DockerEngine:
         removed = 0
         with speaking("the engine does not answer"):
             for container in self.client.containers.list(all=True, filters={"label": OWNER}):
-                host, pid, start = container.labels[OWNER].rsplit(":", 2)
-                if host == socket.gethostname() and (
-                    _start_time(int(pid)) != start or int(pid) == os.getpid()
-                ):
+                if not owned_by_the_living(container.labels[OWNER]):
                     with contextlib.suppress(docker.errors.NotFound):
                         container.remove(force=True, v=True)
                         removed += 1
@@ -227,6 +224,12 @@ def speaking(problem: str, remedy: str = "invoke doctor") -> Iterator[None]:
 def owner() -> dict[str, str]:
     """Return the label that says which run of which machine a container belongs to."""
     return {OWNER: f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"}
+
+
+def owned_by_the_living(label: str) -> bool:
+    """Whether the run of an owner's label may still go on: another machine's, or another process's."""
+    host, pid, start = label.rsplit(":", 2)
+    return host != socket.gethostname() or (_start_time(int(pid)) == start and int(pid) != os.getpid())
 
 
 def _user() -> tuple[int, int]:

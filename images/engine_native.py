@@ -47,7 +47,7 @@ class NativeEngine:
     """Subprocesses of this machine's own Python 3.11."""
 
     kind = "native"
-    remote = False
+    remote = takes_series = False
     host = ""
 
     def __init__(self, matrix: Matrix, workspace: Workspace, reason: str) -> None:

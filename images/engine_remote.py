@@ -28,6 +28,7 @@ from images.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+    from docker.models.images import Image as EngineImage
 
 STORE = "edgequant-store"
 INSIDE = "/store"
@@ -41,31 +42,37 @@ class RemoteEngine(DockerEngine):
 
     def __init__(self, matrix: Matrix, workspace: Workspace, host: str) -> None:
         self.host = host
-        super().__init__(matrix, workspace, f"asked for: {host}", _reach(host))
-
-    @functools.cached_property
-    def _machine(self) -> Machine:
-        with speaking(f"{self.host} does not say what it is"):
-            facts = self.client.info()
-            arch = self._version["Arch"]
-            ground = base.ensure(self.client, self._matrix.base, arch, self._workspace, _silent)
-
-            def run(command: Sequence[str]) -> str:
-                options = {"network_mode": "none", "remove": True, "labels": owner()}
-                printed: bytes = self.client.containers.run(ground.id, command, **options)
-                return printed.decode("utf-8", "replace")
-
-            return machine.probe(facts["Name"], facts["OperatingSystem"], run)
+        super().__init__(matrix, workspace, f"asked for: {host}", _reach(host) if host else None)
 
     def machine(self) -> Machine:
         """Return the machine that measures, asked once."""
         return self._machine
 
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        with speaking(f"{self.host or 'the engine'} does not say what it is"):
+            return self._ask()
+
+    def _ask(self) -> Machine:
+        facts, ground = self.client.info(), self._ground()
+
+        def run(command: Sequence[str]) -> str:
+            options = {"network_mode": "none", "remove": True, "labels": owner()}
+            printed: bytes = self.client.containers.run(ground.id, command, **options)
+            return printed.decode("utf-8", "replace")
+
+        return machine.probe(facts["Name"], facts["OperatingSystem"], run)
+
+    def _ground(self) -> EngineImage:
+        """The base for the engine's own architecture."""
+        arch = self._version["Arch"]
+        return base.ensure(self.client, self._matrix.base, arch, self._workspace, print)
+
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return where a launch finds a host path: in the store, or for results in its own tmpfs."""
         for mount in mounts:
             if host.is_relative_to(mount.host):
-                root = RESULTS if mount.writable else f"{INSIDE}/{_key(mount)}/{mount.host.name}"
+                root = RESULTS if mount.writable else f"{INSIDE}/{store_key(mount)}/{mount.host.name}"
                 rest = host.relative_to(mount.host).as_posix()
                 return root if rest == "." else f"{root}/{rest}"
         raise ValueError(f"{host} is in none of the mounts")
@@ -73,19 +80,19 @@ class RemoteEngine(DockerEngine):
     def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
         """Send what the store lacks; the launch sees the store alone."""
         read = [mount for mount in mounts if not mount.writable]
-        if read:
-            with self._porter() as porter:
-                for mount in read:
-                    if mount.host.is_file() or not _there(porter, f"{INSIDE}/{_key(mount)}.whole"):
-                        porter.put_archive(INSIDE, stream(_members(mount)))
+        if not read:
+            return {}
+        with self._porter() as porter:
+            for mount in read:
+                if mount.host.is_file() or not _there(porter, f"{INSIDE}/{store_key(mount)}.whole"):
+                    porter.put_archive(INSIDE, stream(contents(mount)))
         return {STORE: {"bind": INSIDE, "mode": "ro"}}
 
     @contextlib.contextmanager
     def _porter(self) -> Iterator[Container]:
         """A container that is never started: through it the API writes into the volume."""
-        ground = base.ensure(self.client, self._matrix.base, self._version["Arch"], self._workspace, _silent)
         volumes = {STORE: {"bind": INSIDE, "mode": "rw"}}
-        porter = self.client.containers.create(ground.id, volumes=volumes, labels=owner())
+        porter = self.client.containers.create(self._ground().id, volumes=volumes, labels=owner())
         try:
             yield porter
         finally:
@@ -99,26 +106,28 @@ def _reach(host: str) -> dict[str, str]:
     return {**os.environ, "DOCKER_HOST": address}
 
 
-def _key(mount: Mount) -> str:
-    """The name of a mount in the store. Directories of the cache are named by content or recipe: their
-    name and sizes tell them apart. A file is a launch's spec: one a run, sent each time."""
+def store_key(mount: Mount) -> str:
+    """The name of a mount in the store.
+
+    Directories of the cache are named by content or recipe: their name and sizes tell them apart. A file
+    is a launch's spec: one name a run, and sent each time.
+    """
     facts: list[object]
     if mount.host.is_file():
         facts = [*owner().values(), str(mount.host)]
     else:
-        sizes = sorted((path.name, path.stat().st_size) for path in mount.host.iterdir())
-        facts = [mount.host.name, sizes]
+        facts = [mount.host.name, sorted((path.name, path.stat().st_size) for path in mount.host.iterdir())]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
 
-def _members(mount: Mount) -> list[Member]:
+def contents(mount: Mount) -> list[Member]:
     """A mount as members of an archive; the last one says that all before it were written."""
-    key, name = _key(mount), mount.host.name
+    key, name = store_key(mount), mount.host.name
     if mount.host.is_file():
-        content: list[Member] = [(f"{key}/", b""), (f"{key}/{name}", mount.host)]
+        found: list[Member] = [(f"{key}/", b""), (f"{key}/{name}", mount.host)]
     else:
-        content = entries(mount.host, f"{key}/{name}/")
-    return [*content, (f"{key}.whole", b"")]
+        found = entries(mount.host, f"{key}/{name}/")
+    return [*found, (f"{key}.whole", b"")]
 
 
 def _there(container: Container, path: str) -> bool:
@@ -131,7 +140,7 @@ def _there(container: Container, path: str) -> bool:
 
 
 def remove_store(host: str) -> bool:
-    """Remove the store of an engine; whether there was one."""
+    """Remove the store of an engine; return whether there was one."""
     with speaking(f"the Docker engine at {host} does not answer"):
         client = docker.from_env(environment=_reach(host))
         try:
@@ -141,7 +150,3 @@ def remove_store(host: str) -> bool:
         finally:
             client.close()
     return True
-
-
-def _silent(_: str) -> None:
-    """Say nothing: a base that is missing was announced when the images were built."""

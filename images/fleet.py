@@ -39,9 +39,12 @@ class EngineLostError(EngineError):
         self.rest = rest
 
 
-def families(tasks: Family, engines: int) -> list[Family]:
-    """Split a run among engines, longest family first; one engine takes everything in the run's own order."""
-    if engines == 1:
+def families(tasks: Family, engines: Sequence[Engine]) -> list[Family]:
+    """Split a run among engines, longest family first.
+
+    A single engine takes everything in the run's own order, unless it is a swarm, which has one image a job.
+    """
+    if len(engines) == 1 and not engines[0].takes_series:
         return [tasks] if tasks else []
     gathered: dict[tuple[str, str, str], Family] = {}
     for task in tasks:

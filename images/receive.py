@@ -1,11 +1,15 @@
-"""The other end of bench/courier.py: files that a container on another machine sends as events."""
+"""What a launch says while it runs: how each cell went, and from another machine its files.
+
+The other end of bench/measure.py, bench/series.py and bench/courier.py.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,14 +20,32 @@ FOLDERS = ("cells", "loadgen")
 
 
 class Receiver:
-    """Puts arriving files into a run's folder; each appears whole, after its last piece, or not at all."""
+    """Hears the events of one launch or series.
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
+    `heard` are the cell rounds that were spoken of, `ended` the exit codes of a series' launches by
+    number; `failed` is told of each cell that did not succeed: id, round, reason. Files go into the run's
+    folder; each appears whole, after its last piece, or not at all.
+    """
+
+    def __init__(self, run_dir: Path, failed: Callable[[str, int, str], None]) -> None:
+        self.heard: set[tuple[str, int]] = set()
+        self.ended: dict[int, int] = {}
+        self._run_dir, self._failed = run_dir, failed
         self._pieces: dict[str, list[bytes]] = {}
 
-    def take(self, event: Mapping[str, Any]) -> None:
-        """Take one "file" event; EngineError for a file that arrived damaged or has no business here."""
+    def take(self, line: str) -> None:
+        """Take one line of the bench's output; EngineError for a file that arrived damaged or unasked."""
+        event = json.loads(line)
+        if event["event"] == "file":
+            self._take_file(event)
+        elif event["event"] == "ended":
+            self.ended[event["launch"]] = event["exit_code"]
+        else:
+            self.heard.add((event["id"], event["round"]))
+            if event["status"] != "ok":
+                self._failed(event["id"], event["round"], event["reason"])
+
+    def _take_file(self, event: Mapping[str, Any]) -> None:
         name = event["path"]
         pieces = self._pieces.setdefault(name, [])
         pieces.append(base64.b64decode(event["piece"]))

@@ -36,7 +36,7 @@ def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> 
         "updated": now(),
         "platform": session.platform,
         "profile": session.profile,
-        "performance": session.profile_facts.performance and not session.emulated,
+        "performance": session.performance,
         "complete": False,
         "engine": engine,
         "host": session.machine.document(),

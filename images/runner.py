@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -24,8 +24,8 @@ from rich.progress import (
 
 from bench import results
 from bench.errors import EngineError, FailedCellsError, ResultError
-from images import doctor, fleet, launches, predict, runfile, speeds
-from images.engine import Engine, LaunchResult, Mount, identity, mounted
+from images import doctor, fleet, launches, predict, runfile, specs, speeds
+from images.engine import Engine, explain
 from images.fleet import EngineLostError, Family, Fleet, Task
 from images.launches import Group, Launch, Todo
 from images.prepare import Prepared, prepare
@@ -45,12 +45,12 @@ def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
     Cells predicted to take longer than the profile's limit are left out unless `no_limit`.
     """
     _ = session.asking  # a wrong --weights or --dataset ends the run before anything is built
-    if session.emulated and not session.hosts:
+    if session.emulated and not session.engine.remote:
         _check_emulation(session)
-    if len(session.engines) > 1:
-        fleet.check_alike(session.engines, timed=session.profile_facts.performance and not session.emulated)
+    if len(session.engines) > 1 and not session.swarm:
+        fleet.check_alike(session.engines, timed=session.performance)
     session.build(quiet=True)
-    for engine in session.engines:
+    for engine in (session.maker, *session.engines):
         engine.remove_stale()
     prepared = prepare(session)
     if fresh:
@@ -95,10 +95,10 @@ class _Progress:
         """Say what starts."""
         self._bar.update(self._task, description=words)
 
-    def end(self, words: str, seconds: float) -> None:
+    def end(self, words: str, seconds: float, launches: int) -> None:
         """Say what is done."""
-        self._done += 1
-        self._bar.advance(self._task)
+        self._done += launches
+        self._bar.advance(self._task, launches)
         if not CONSOLE.is_terminal:  # a log has no live bar
             print(f"  {self._done:>3}/{self._total}  {words}  {seconds:.1f} s", flush=True)
 
@@ -187,27 +187,33 @@ class _Run:
         with Progress(*columns, console=CONSOLE) as bar:
             progress = _Progress(bar, len(tasks))
             shared = Fleet(engines, lambda engine, family: self._work(engine, family, progress), self._lost)
-            left = shared.go(fleet.families(tasks, len(engines)))
+            left = shared.go(fleet.families(tasks, engines))
         for task in (task for family in left for task in family):
             for spec in task.launch.cells:
                 if spec["id"] not in self.failed and not self._measured(spec, task.launch.round):
                     self._fail(spec["id"], task.launch.round, self.lost)
 
     def _work(self, engine: Engine, family: Family, progress: _Progress) -> None:
-        """Measure a family on one engine, launch by launch; EngineLostError where the engine is gone."""
-        for number, task in enumerate(family):
-            begun = time.monotonic()
-            words = f"{task.launch.group.label} round {task.launch.round}"
+        """Measure a family on one engine, launch by launch or as one job of a swarm.
+
+        Raises EngineLostError where the engine is gone.
+        """
+        parts = [family] if engine.takes_series else [[task] for task in family]
+        for number, part in enumerate(parts):
+            begun, first = time.monotonic(), part[0].launch
+            words = f"{first.group.label} round {first.round}"
+            words += f" and {len(part) - 1} more" if len(part) > 1 else ""
             words += f" on {engine.machine().name}" if len(self.session.engines) > 1 else ""
             progress.begin(words)
             try:
-                self._launch(engine, task)
+                self._launch(engine, part)
             except EngineError as error:
-                raise EngineLostError(str(error), family[number:]) from error
+                rest = [task for part in parts[number:] for task in part]
+                raise EngineLostError(str(error), rest) from error
             with self.lock:
                 self.file["seconds"] = self.spent + time.monotonic() - self.started
                 runfile.write(self.session.run_dir, self.file)
-            progress.end(words, time.monotonic() - begun)
+            progress.end(words, time.monotonic() - begun, len(part))
 
     def _lost(self, engine: Engine, reason: str) -> None:
         """Take note that an engine is gone; its family goes on elsewhere, if there is an elsewhere."""
@@ -224,87 +230,33 @@ class _Run:
         except ResultError:
             return False
 
-    def _launch(self, engine: Engine, task: Task) -> None:
-        """Run one launch; whatever happens to it, the run goes on with the next.
+    def _launch(self, engine: Engine, tasks: Family) -> None:
+        """Run launches in one container; whatever happens to them, the run goes on with the next.
 
         Raises EngineError only where the engine no longer answers.
         """
-        launch = task.launch
-        cells = [spec for spec in launch.cells if spec["id"] not in self.failed]
-        if not cells:
+        left = [replace(task.launch, cells=self._left(task.launch)) for task in tasks]
+        left = [launch for launch in left if launch.cells]
+        if not left:
             return
-        heard: set[str] = set()
-        receiver = Receiver(self.session.run_dir)
-
-        def on_line(line: str) -> None:
-            event = json.loads(line)
-            if event["event"] == "file":
-                receiver.take(event)
-                return
-            heard.add(event["id"])
-            if event["status"] != "ok":
-                self._fail(event["id"], launch.round, event["reason"])
-
+        receiver = Receiver(self.session.run_dir, self._fail)
+        limit = SLACK * sum(task.seconds for task in tasks) + GRACE
         try:
-            result = self._measure_in_engine(engine, launch, cells, SLACK * task.seconds + GRACE, on_line)
-            reason = (
-                result.reason or f"the bench ended with code {result.exit_code} and no word about this cell"
-            )
-            tail = f"\n{result.stderr}" if result.stderr else ""
+            result = specs.launch(self.session, self.prepared, engine, left, limit, receiver.take)
+            reason, tail = result.reason, f"\n{result.stderr}" if result.stderr else ""
         except EngineError as error:
             if not engine.alive():
                 raise
             reason, tail = str(error), ""
-        for spec in cells:
-            if spec["id"] not in heard:
-                self._fail(spec["id"], launch.round, f"{reason}{tail}")
+        for number, launch in enumerate(left):
+            why = explain(receiver.ended.get(number, 0)) or reason or "the bench said no word about this cell"
+            for spec in launch.cells:
+                if (spec["id"], launch.round) not in receiver.heard:
+                    self._fail(spec["id"], launch.round, f"{why}{tail}")
 
-    def _measure_in_engine(
-        self, engine: Engine, launch: Launch, cells: list[dict[str, Any]], timeout: float, on_line: Any
-    ) -> LaunchResult:
-        session, group = self.session, launch.group
-        artifact, reference = self.prepared.artifacts[group], self.prepared.references[group]
-        number = session.engines.index(engine)
-        path = session.workspace.cache / "specs" / f"measure{number or ''}.json"
-        mounts = (
-            *mounted(session.workspace.cache, path, artifact, reference, self.prepared.data),
-            Mount(session.run_dir, "/results", writable=True),
-        )
-        image = session.matrix.frameworks[group.framework].image
-        spec = {
-            "schema": 1,
-            "round": launch.round,
-            "rounds": session.profile_facts.rounds,
-            "profile": session.profile,
-            "performance": self.file["performance"],
-            "machine": engine.machine().name,
-            "results": engine.path(session.run_dir, mounts),
-            "artifact": engine.path(artifact.directory, mounts),
-            "artifact_sha256": artifact.sha256,
-            "data": engine.path(self.prepared.data.directory, mounts),
-            "reference": engine.path(reference.directory, mounts),
-            "isa_environment": session.isa_environment(group.framework, group.isa),
-            "dataset": session.dataset.label,
-            "threads": session.threads,
-            "emulated": session.emulated,
-            "seed": session.matrix.defaults.seed,
-            "engine": identity(engine, image, session.arch),
-            "lock": session.locks[group.framework],
-            "package": session.matrix.frameworks[group.framework].package,
-            "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
-            "cells": cells,
-        }
-        if engine.remote:
-            spec["so_far"] = self._so_far(cells)
-        path.write_text(json.dumps(spec))
-        return engine.launch(
-            session.request(image, ["measure", engine.path(path, mounts)], mounts, timeout), on_line
-        )
-
-    def _so_far(self, cells: list[dict[str, Any]]) -> dict[str, Any]:
-        """The results of these cells' earlier rounds, for a container that cannot see them."""
-        paths = {spec["id"]: results.path_of(self.session.run_dir, spec["id"]) for spec in cells}
-        return {cell_id: results.load(path) for cell_id, path in paths.items() if path.exists()}
+    def _left(self, launch: Launch) -> tuple[dict[str, Any], ...]:
+        """The cells of a launch that have not failed before."""
+        return tuple(spec for spec in launch.cells if spec["id"] not in self.failed)
 
     def _harness(self) -> None:
         """Measure what LoadGen and the binding cost with a model that does nothing."""

@@ -47,6 +47,8 @@ class Session:
     filters: Filters
     given: Mapping[str, str]  # --name, --weights and --dataset, "" where left out
     hosts: tuple[str, ...] = ()  # other machines' engines, as --host or DOCKER_HOST name them
+    swarm: bool = False  # the engine manages a swarm, whose nodes measure
+    registry: str = ""  # where they pull images from
 
     @classmethod
     def open(cls, root: Path, flags: Mapping[str, Any]) -> Session:
@@ -135,9 +137,14 @@ class Session:
         return self.arch != self.machine.arch
 
     @property
+    def performance(self) -> bool:
+        """Whether this run's timings are shown as performance."""
+        return self.profile_facts.performance and not self.emulated
+
+    @property
     def machine(self) -> Machine:
         """The machine that measures; of several, which are alike, the first."""
-        return self.engine.machine() if self.hosts else machine.local()
+        return self.engine.machine() if self.hosts or self.swarm else machine.local()
 
     @property
     def threads(self) -> int:
@@ -199,7 +206,14 @@ class Session:
     def engines(self) -> list[Engine]:
         """The engines that measure; raises EngineError where one is not to be had."""
         from images.engine_remote import RemoteEngine
+        from images.engine_swarm import SwarmEngine
 
+        if self.swarm:
+            if len(self.hosts) > 1 or self.engine_kind == "native":
+                raise UsageError("a swarm has one engine that manages it", where="--swarm")
+            words = (self.matrix, self.workspace, "".join(self.hosts), self.platform, self.registry)
+            manager = SwarmEngine(*words)
+            return [manager, *(SwarmEngine(*words) for _ in range(manager.nodes - 1))]
         if not self.hosts:
             return [self.maker]
         return [RemoteEngine(self.matrix, self.workspace, host) for host in self.hosts]

@@ -36,6 +36,7 @@ class Timing:
     early_ns: float | None
     peak_memory_bytes: int | None
     throttled: bool
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -299,4 +300,5 @@ def _timing(one: Mapping[str, Any]) -> Timing:
         early_ns=early.get("estimate_ns"),
         peak_memory_bytes=one["peak_memory_bytes"],
         throttled=any(one[when]["throttled"] for when in ("before", "after")),
+        machine=one.get("machine", ""),
     )

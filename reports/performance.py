@@ -15,6 +15,7 @@ from reports.load import Measured, Timing
 from reports.stats import Ratio, Summary, paired_ratio, summarize
 from reports.text import decimals_for, ratio, significant, speedup, title
 
+Round = tuple[int, str]
 PERCENTILES = (50, 90, 99)
 _LOGGED = (50, 90, 95, 99)  # whole percentiles in LoadGen's detail log
 
@@ -134,6 +135,16 @@ def _why_missing(variant: Variant, scenario: str, batch: int) -> str:
     return ""
 
 
+def metric_by_round(one: Measured, percentile: int, matrix: Matrix) -> dict[Round, float]:
+    """Return the metric of the cell's scenario by round: samples/s, or a latency percentile in ms a query.
+
+    Rounds whose log lacks it or says 0 are not there.
+    """
+    throughput = matrix.scenarios[one.cell.scenario].metric == "throughput"
+    found = _by_round(one, _rate if throughput else _latency(f"p{percentile}"))
+    return {number: value for number, value in found.items() if value > 0}
+
+
 def _rate(timing: Timing) -> float | None:
     return timing.rate
 
@@ -148,8 +159,9 @@ def _latency(name: str) -> Callable[[Timing], float | None]:
     return get
 
 
-def _by_round(one: Measured, metric: Callable[[Timing], float | None]) -> dict[int, float]:
-    values = {timing.number: metric(timing) for timing in one.timings}
+def _by_round(one: Measured, metric: Callable[[Timing], float | None]) -> dict[Round, float]:
+    """Return a figure by round and machine: a ratio is taken on one device."""
+    values = {(timing.number, timing.machine): metric(timing) for timing in one.timings}
     return {number: value for number, value in values.items() if value is not None}
 
 
@@ -188,7 +200,7 @@ def _row(
 
 
 def _speedup(
-    variant: Variant, values: Mapping[int, float], baseline: Mapping[int, float], throughput: bool
+    variant: Variant, values: Mapping[Round, float], baseline: Mapping[Round, float], throughput: bool
 ) -> tuple[Ratio | None, str]:
     """Return the paper's speedup (section V-B) over the same framework's FP32, or why there is none."""
     if variant.method == BASELINE:
@@ -196,7 +208,7 @@ def _speedup(
     if not baseline:
         return None, f"{variant.framework_title} {BASELINE} not measured"
     found = paired_ratio(values, baseline) if throughput else paired_ratio(baseline, values)
-    return found, "" if found else f"no round in common with {BASELINE}"
+    return found, "" if found else f"no round in common with {BASELINE} on one machine"
 
 
 def _with_chart(block: Block, chapter: Chapter, methods: list[str]) -> Block:

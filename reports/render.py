@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,19 +60,10 @@ def render(run_dir: Path, matrix: Matrix) -> Path:
 
 def html(run: Run, matrix: Matrix) -> str:
     """Return the report of `run` as one HTML document that needs nothing else."""
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(text.FILTERS)
     views = _views(run, matrix)
     measured = [one for view in views for variant in view.chapter.variants for one in variant.measured]
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report.html.j2",
         run=run,
         facts=run.facts,
         host=run.facts.get("host") or {},
@@ -80,8 +72,6 @@ def html(run: Run, matrix: Matrix) -> str:
         harness=run.facts.get("harness") or {},
         profile=matrix.profiles.get(run.profile),
         platform=matrix.platforms.get(run.platform),
-        style=Markup(style),  # noqa: S704 - our own file, not data
-        style_hash=digest,
         defs=charts.defs(),
         views=views,
         notices=provenance.notices(run),
@@ -106,6 +96,30 @@ def html(run: Run, matrix: Matrix) -> str:
         rounds=_rounds(run),
         best_coverage=stats.best_coverage,
     )
+
+
+def page(name: str, **context: Any) -> str:
+    """Fill the template of a page that needs nothing else: its policy admits only the style within it."""
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return template(name).render(
+        **context,
+        style=Markup(style),  # noqa: S704 - our own file, not data
+        style_hash=digest,
+    )
+
+
+def template(name: str, *, escape: bool = True, **filters: Callable[..., str]) -> jinja2.Template:
+    """Return a template with the filters of reports/text.py and `filters`; `escape` is for HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=escape,  # noqa: S701 - off only for what is no HTML
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(text.FILTERS, **filters)
+    return environment.get_template(name)
 
 
 def _views(run: Run, matrix: Matrix) -> tuple[ChapterView, ...]:

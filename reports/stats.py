@@ -11,7 +11,9 @@ import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+Pair = TypeVar("Pair")
 SEED = 20230101
 RESAMPLES = 1000
 Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
@@ -70,13 +72,13 @@ def summarize(values: Sequence[float]) -> Summary | None:
     return Summary(statistics.median(values), min(values), max(values), len(values))
 
 
-def paired_ratio(above: Mapping[int, float], below: Mapping[int, float]) -> Ratio | None:
-    """Return above / below, paired by round number; None without a common round.
+def paired_ratio(above: Mapping[Pair, float], below: Mapping[Pair, float]) -> Ratio | None:
+    """Return above / below, paired by round (and whatever else makes a pair); None without a common one.
 
     The statistic is the median of the rounds' ratios; its interval is the percentile bootstrap
     (Efron 1979) over pairs. Rounds whose lower figure is 0 are left out.
     """
-    ratios = [above[number] / below[number] for number in sorted(above) if below.get(number)]
+    ratios = [above[number] / below[number] for number in above if below.get(number)]
     if not ratios:
         return None
     low, high = bootstrap(ratios)

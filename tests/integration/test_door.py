@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from checkout import ROOT, Kit
+from fixtures_compare import alter, runs, slow_down
 
 HERE = Kit(ROOT)
 
@@ -19,7 +20,7 @@ def kit(*words: str) -> subprocess.CompletedProcess[str]:
 def test_list_of_tasks_reads_well_and_is_instant() -> None:
     done = kit("--list")
     assert done.returncode == 0
-    for name in ("build", "run", "report", "test", "doctor", "list", "clean"):
+    for name in ("build", "run", "report", "compare", "test", "doctor", "list", "clean"):
         assert re.search(rf"^  {name} +\w.*", done.stdout, re.MULTILINE), name
 
 
@@ -82,3 +83,23 @@ def test_doctor_says_what_is_there() -> None:
     assert done.returncode == 0, done.stderr
     for word in ("engine", "QEMU", "cores", "governor", "disk"):
         assert word.lower() in done.stdout.lower(), word
+
+
+def test_compare_takes_two_runs_and_answers_with_its_exit_code(copy: Callable[[str, str], Kit]) -> None:
+    there = copy("threads = 4", "threads = 4")
+    _, b = runs(there.root / "out")
+    alter(b, slow_down(2, 2, 2))
+    slower = there.do("compare", "a", "b")
+    assert slower.returncode == 10
+    assert "error: 6 cells slower or less accurate in B" in slower.stderr
+    page = there.root / "out" / "compare-a-b.html"
+    assert "edgequant comparison" in page.read_text(encoding="utf-8")
+    faster = there.do("compare", "--markdown", "out/b", "a")
+    assert (faster.returncode, faster.stderr) == (0, "")
+    assert "B is 6 faster" in (there.root / "out" / "compare-b-a.md").read_text(encoding="utf-8")
+
+
+def test_compare_names_the_runs_there_are() -> None:
+    done = kit("compare", "no-such-run", "nor-this")
+    assert done.returncode == 3
+    assert "compare: unknown run 'no-such-run'" in done.stderr

@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from bench.cell import Filters
+from bench.matrix import load as load_matrix
+from reports.compare_view import html as html_of
 from reports.render import render
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -133,3 +135,29 @@ def test_it_prints(report: Path) -> None:
     target = report.with_name("report.pdf")
     browse(report.with_name("profile-print"), f"--print-to-pdf={target}", report.as_uri())
     assert target.read_bytes().startswith(b"%PDF")
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page that compares two runs, one of them slower in part and on a machine with a long name."""
+    sys.path.append(str(Path(__file__).parents[1] / "unit"))
+    fixtures = importlib.import_module("fixtures_compare")
+    folder = tmp_path_factory.mktemp("compare")
+    a, b = fixtures.runs(folder, Filters())
+    fixtures.alter(b, fixtures.slow_down(2.0, 2.1, 1.9), lambda cell: cell.framework == "tflite")
+    fixtures.alter(b, lambda document: document["environment"].update(cpu_model="W" * 90))
+    page = folder / "compare.html"
+    page.write_text(
+        html_of(fixtures.compared(a, b), load_matrix(Path(__file__).parents[2] / "matrix.toml")),
+        encoding="utf-8",
+    )
+    return page
+
+
+def test_a_comparison_does_not_overflow_and_asks_for_nothing(comparison: Path) -> None:
+    for frame in [*measure(comparison, 1), *measure(comparison, 0)]:
+        assert frame["needs"] == frame["width"], frame
+        assert frame["requests"] == 0
+    done = browse(comparison.with_name("profile-console"), "--dump-dom", comparison.as_uri())
+    assert "edgequant comparison" in done.stdout
+    assert "CONSOLE" not in done.stderr

@@ -1,0 +1,86 @@
+"""What the bench is told of a launch, and what of this machine it gets to see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench import results, series
+from images.engine import Engine, LaunchResult, Mount, identity, mounted
+from images.launches import Launch
+from images.prepare import Prepared
+from images.session import Session
+
+SCHEMA = 1
+
+
+def launch(
+    session: Session,
+    prepared: Prepared,
+    engine: Engine,
+    launches: Sequence[Launch],
+    timeout_s: float,
+    on_line: Callable[[str], None],
+) -> LaunchResult:
+    """Run launches of one framework in one container of `engine`, which sees what they need and no more.
+
+    Several launches become one series (bench/series.py). EngineError where the engine fails.
+    """
+    groups = [one.group for one in launches]
+    needed = [part[group] for group in groups for part in (prepared.artifacts, prepared.references)]
+    number = session.engines.index(engine)
+    path = session.workspace.cache / "specs" / f"measure{number or ''}.json"
+    mounts = (
+        *mounted(session.workspace.cache, path, prepared.data, *needed),
+        Mount(session.run_dir, "/results", writable=True),
+    )
+    specs = [_spec(session, prepared, engine, one, mounts) for one in launches]
+    if len(specs) == 1:
+        command, document = "measure", specs[0]
+    else:
+        command, document = "series", {"schema": series.SCHEMA, "launches": specs}
+    path.write_text(json.dumps(document))
+    image = session.matrix.frameworks[groups[0].framework].image
+    return engine.launch(
+        session.request(image, [command, engine.path(path, mounts)], mounts, timeout_s), on_line
+    )
+
+
+def _spec(
+    session: Session, prepared: Prepared, engine: Engine, launch: Launch, mounts: Sequence[Mount]
+) -> dict[str, Any]:
+    group, framework = launch.group, session.matrix.frameworks[launch.group.framework]
+    artifact = prepared.artifacts[group]
+    spec = {
+        "schema": SCHEMA,
+        "round": launch.round,
+        "rounds": session.profile_facts.rounds,
+        "profile": session.profile,
+        "performance": session.performance,
+        "machine": engine.machine().name,
+        "results": engine.path(session.run_dir, mounts),
+        "artifact": engine.path(artifact.directory, mounts),
+        "artifact_sha256": artifact.sha256,
+        "data": engine.path(prepared.data.directory, mounts),
+        "reference": engine.path(prepared.references[group].directory, mounts),
+        "isa_environment": session.isa_environment(group.framework, group.isa),
+        "dataset": session.dataset.label,
+        "threads": session.threads,
+        "emulated": session.emulated,
+        "seed": session.matrix.defaults.seed,
+        "engine": identity(engine, framework.image, session.arch),
+        "lock": session.locks[group.framework],
+        "package": framework.package,
+        "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
+        "cells": launch.cells,
+    }
+    return {**spec, "so_far": _so_far(session.run_dir, launch)} if engine.remote else spec
+
+
+def _so_far(run_dir: Path, launch: Launch) -> dict[str, Any]:
+    """The results of these cells' earlier rounds, for a container that cannot see them."""
+    paths = {spec["id"]: results.path_of(run_dir, spec["id"]) for spec in launch.cells}
+    return {cell_id: results.load(path) for cell_id, path in paths.items() if path.exists()}
