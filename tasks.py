@@ -195,6 +195,24 @@ def freeze(session: Session, as_: str = "", artifacts: str = "") -> None:
     show(session, as_, artifacts)
 
 
+@kit_task(
+    positional=["folder"],
+    help={
+        "folder": "a published set: a folder of reports/published/, by name or path",
+        "artifacts": "path or URL of the set's archive; default: beside the set, else they are made again",
+        "fresh": "measure again what is already measured (old results are set aside)",
+        "no_limit": "measure cells over the profile's time limit too",
+    },
+)
+def reproduce(
+    session: Session, folder: str = "", artifacts: str = "", fresh: bool = False, no_limit: bool = False
+) -> None:
+    """Measure a published set again with its images and artifacts, and compare; exit code 14: disagrees."""
+    from images.reproduce import reproduce as again
+
+    again(session, folder, artifacts, fresh=fresh, no_limit=no_limit)
+
+
 @task(
     help={
         "registry": "host[:port][/namespace], as in 127.0.0.1:5000 or docker.io/user",
@@ -208,20 +226,26 @@ def publish(_: Context, registry: str, image: str = "") -> None:
     publish_all(ROOT, registry, image)
 
 
-@task
-def doctor(_: Context) -> None:
+@task(iterable=["host"], help={"host": "another machine's engine to look at too"})
+def doctor(_: Context, host: list[str]) -> None:
     """Say what this machine has, what is missing and what to do about it."""
     from images.show import show_doctor
 
-    show_doctor(ROOT)
+    show_doctor(ROOT, host)
 
 
-@task(help={"everything": "also the wheels, environments, artifacts and images"})
-def clean(_: Context, everything: bool = False) -> None:
+@task(
+    iterable=["host"],
+    help={
+        "everything": "also the wheels, environments, artifacts and images",
+        "host": "with --everything: another machine's engine to clear of the kit too",
+    },
+)
+def clean(_: Context, host: list[str], everything: bool = False) -> None:
     """Delete the runs in out/."""
     from images.session import clean as wipe
 
-    wipe(ROOT, everything=everything)
+    wipe(ROOT, everything=everything, hosts=host)
 
 
 @task(help={"only": "a folder of tests/: unit, images or integration", "lint": "only ruff and mypy"})

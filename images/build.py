@@ -11,7 +11,7 @@ import hashlib
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -173,10 +173,10 @@ class _Builder:
         return new
 
 
-def remove_images() -> list[str]:
-    """Remove every image of the kit from the engine, if one answers; return the tags."""
+def remove_images(environment: Mapping[str, str]) -> list[str]:
+    """Remove every image of the kit from the engine that Docker's variables name, if it answers; the tags."""
     try:
-        client = docker.from_env()
+        client = docker.from_env(environment=environment)
         tags = sorted(tag for image in client.images.list() for tag in image.tags if tag.startswith(PREFIX))
         for tag in tags:
             client.images.remove(tag, force=True)

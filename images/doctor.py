@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from bench import environment
 from bench import matrix as matrices
 from bench.errors import EngineError
 from images.bytecode import image_python
+from images.engine import elsewhere, own_environment
 from images.engine_docker import DockerEngine
+from images.engine_remote import RemoteEngine
 from images.workspace import MACHINES, PYTHON, Workspace, size
 
 FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # what INT8 kernels gain from
@@ -32,10 +34,11 @@ class Fact:
     remedy: str = ""
 
 
-def examine(workspace: Workspace) -> list[Fact]:
-    """Look at the machine; nothing is changed and nothing is fetched."""
+def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
+    """Look at the machine and at the engines of others; nothing is changed and nothing is fetched."""
     return [
         *_engine(workspace),
+        *(fact for host in hosts or filter(None, [elsewhere()]) for fact in _engine(workspace, host)),
         _native(),
         emulation(),
         _tool(
@@ -46,15 +49,20 @@ def examine(workspace: Workspace) -> list[Fact]:
     ]
 
 
-def _engine(workspace: Workspace) -> Iterator[Fact]:
+def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
+    matrix = matrices.load(workspace.root / "matrix.toml")
     try:
-        engine = DockerEngine(matrices.load(workspace.root / "matrix.toml"), workspace, "doctor")
+        engine = (
+            RemoteEngine(matrix, workspace, host)
+            if host
+            else DockerEngine(matrix, workspace, "doctor", own_environment())
+        )
         info = engine.client.info()
         engine.client.close()
     except EngineError as error:
-        yield Fact("container engine", error.message, "missing", error.remedy)
+        yield Fact("container engine", str(error).partition("\n")[0], "missing", error.remedy)
         return
-    where = os.environ.get("DOCKER_HOST", "this machine")
+    where = host or os.environ.get("DOCKER_HOST", "this machine")
     details = (
         f"{info['Driver']}, cgroup v{info.get('CgroupVersion', '1')}, {info['NCPU']} cores, "
         f"{size(info['MemTotal'])}"
@@ -72,7 +80,7 @@ def _engine(workspace: Workspace) -> Iterator[Fact]:
             "core pinning", "the engine cannot pin cores", "warn", "use a kernel with the cpuset controller"
         )
     root = Path(info["DockerRootDir"])
-    if "DOCKER_HOST" not in os.environ and root.parent.exists():
+    if not host and "DOCKER_HOST" not in os.environ and root.parent.exists():
         yield _space("disk for images", root if root.exists() else root.parent, NEED_ENGINE)
 
 

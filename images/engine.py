@@ -128,9 +128,8 @@ def choose(kind: str, matrix: Matrix, workspace: Workspace) -> Engine:
     if kind == "native":
         return NativeEngine(matrix, workspace, "asked for")
     reason = "asked for" if kind == "docker" else "an engine answers"
-    own = {name: value for name, value in os.environ.items() if not (name == "DOCKER_HOST" and elsewhere())}
     try:
-        return DockerEngine(matrix, workspace, reason, own)
+        return DockerEngine(matrix, workspace, reason, own_environment())
     except EngineError:
         if kind == "docker":
             raise
@@ -141,6 +140,11 @@ def elsewhere() -> str:
     """Return DOCKER_HOST where it names another machine, "" where it does not."""
     host = os.environ.get("DOCKER_HOST", "")
     return host if host.startswith(("ssh://", "tcp://", "http://", "https://")) else ""
+
+
+def own_environment() -> dict[str, str]:
+    """Return the variables by which Docker's SDK finds this machine's own engine."""
+    return {name: value for name, value in os.environ.items() if not (name == "DOCKER_HOST" and elsewhere())}
 
 
 def identity(engine: Engine, name: str, arch: str) -> dict[str, str]:

@@ -11,12 +11,13 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker
 import docker.errors
+import requests
 
 from bench.matrix import Matrix
 from images import base, machine, tunnel
@@ -42,7 +43,7 @@ class RemoteEngine(DockerEngine):
 
     def __init__(self, matrix: Matrix, workspace: Workspace, host: str) -> None:
         self.host = host
-        super().__init__(matrix, workspace, f"asked for: {host}", _reach(host) if host else None)
+        super().__init__(matrix, workspace, f"asked for: {host}", reach(host) if host else None)
 
     def machine(self) -> Machine:
         """Return the machine that measures, asked once."""
@@ -100,7 +101,7 @@ class RemoteEngine(DockerEngine):
                 porter.remove(force=True)
 
 
-def _reach(host: str) -> dict[str, str]:
+def reach(host: str) -> dict[str, str]:
     """Docker's own variables for this host."""
     address = tunnel.open_to(host) if host.startswith("ssh://") else host
     return {**os.environ, "DOCKER_HOST": address}
@@ -139,14 +140,12 @@ def _there(container: Container, path: str) -> bool:
     return True
 
 
-def remove_store(host: str) -> bool:
-    """Remove the store of an engine; return whether there was one."""
-    with speaking(f"the Docker engine at {host} does not answer"):
-        client = docker.from_env(environment=_reach(host))
-        try:
-            client.volumes.get(STORE).remove(force=True)
-        except docker.errors.NotFound:
-            return False
-        finally:
-            client.close()
+def remove_store(environment: Mapping[str, str]) -> bool:
+    """Remove the store of the engine that Docker's variables name, if it answers; whether there was one."""
+    try:
+        client = docker.from_env(environment=environment)
+        client.volumes.get(STORE).remove(force=True)
+        client.close()
+    except (docker.errors.DockerException, requests.RequestException):
+        return False
     return True

@@ -32,7 +32,7 @@ def freeze(session: Session, name: str, archive: str) -> Path:
     measured = {name: measured[name] for name in (cell.id for cell in sets.planned(run)) if name in measured}
     if not measured:
         raise UsageError(f"the run '{session.run_name}' has no results to publish")
-    exact = _of_run(session, run, measured)
+    exact = sets.of_run(session, run, measured, Exact)
     target = session.workspace.root / "reports" / "published" / name
     partial = target.with_name(f".{name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -55,24 +55,6 @@ def _render(folder: Path, matrix: Matrix) -> None:
     from reports.render import render
 
     render(folder, matrix)
-
-
-def _of_run(session: Session, run: Mapping[str, Any], measured: Mapping[str, Mapping[str, Any]]) -> Exact:
-    """Return the session in which these cells were measured; UsageError where its flags name another."""
-    cells = tuple(cell for cell in sets.planned(run) if cell.id in measured)
-    exact = sets.of_cells(session, cells, run["platform"], run["profile"])
-    datasets = {result["dataset"] for result in measured.values()}
-    for flag, wanted, have in (
-        ("--dataset", datasets, {exact.dataset.label}),
-        ("--weights", {cell.weights for cell in cells}, set(exact.weights.labels.values())),
-    ):
-        if wanted != have:
-            raise UsageError(
-                f"the run has {', '.join(sorted(wanted))}, the command line {', '.join(sorted(have))}",
-                where=flag,
-                remedy="give the --weights and --dataset of the run",
-            )
-    return exact
 
 
 def _describe(

@@ -266,8 +266,8 @@ def _words(values: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
 
 
-def clean(root: Path, *, everything: bool) -> None:
-    """Delete out/, and with `everything` the cache and the kit's images too."""
+def clean(root: Path, *, everything: bool, hosts: Sequence[str]) -> None:
+    """Delete out/, and with `everything` the cache and what the kit keeps in engines, here and at `hosts`."""
     targets = [root / "out", *([root / ".cache"] if everything else [])]
     for target in targets:
         if target.exists():
@@ -275,9 +275,14 @@ def clean(root: Path, *, everything: bool) -> None:
             print(f"deleted {target.relative_to(root)}/")
     if everything:
         from images.build import remove_images
+        from images.engine import own_environment
+        from images.engine_remote import reach, remove_store
 
-        for tag in remove_images():
-            print(f"deleted image {tag}")
+        for environment in (own_environment(), *(reach(host) for host in hosts)):
+            for tag in remove_images(environment):
+                print(f"deleted image {tag}")
+            if remove_store(environment):
+                print("deleted the store of artifacts")
 
 
 def generate(root: Path) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from bench import artifacts as store
 from bench import recipes
 from bench.cell import Cell, Filters, Plan
-from bench.errors import ResultError
+from bench.errors import ResultError, UsageError
 from bench.recipes import sha256_file
 from bench.tables import rule
 from images import toml
@@ -30,6 +30,7 @@ COMMENT = """A published set, written by `invoke freeze`; check it with `invoke 
 cells: SHA-256 of cells/<id>.json; images: what measured (image: id in the engine; digest: manifest in the
 repository; lock: SHA-256 of the pins of its wheels); artifacts: every file that a cell read, by SHA-256.
 LoadGen's own logs are left out: their figures are in the cells."""
+FOUND_BY_LABEL = ("probe", "imagenet", "zoo")  # weights; a user's own files have no address
 REMEDY = "take the folder from a clean checkout again"
 
 
@@ -147,34 +148,56 @@ class Exact(Session):
         return Plan(self.cells, ())
 
 
+E = TypeVar("E", bound=Exact)
+
+
 def planned(run: Mapping[str, Any]) -> tuple[Cell, ...]:
     """Return the cells that a run.json planned."""
     names = [one.name for one in dataclasses.fields(Cell)]
     return tuple(Cell(**{name: row[name] for name in names}) for row in run["planned"])
 
 
-def filters_of(cells: Iterable[Cell], sweep: str = "") -> Filters:
+def filters_of(cells: Iterable[Cell]) -> Filters:
     """Return the filters that name what these cells name; weights are the session's matter."""
     rows = list(cells)
     frameworks, models, methods, scenarios = (
         tuple(dict.fromkeys(getattr(cell, kind) for cell in rows))
         for kind in ("framework", "model", "method", "scenario")
     )
-    return Filters(frameworks, models, methods, scenarios, sweep)
+    return Filters(frameworks, models, methods, scenarios)
 
 
-def of_cells(
+def of_run(
     session: Session,
-    cells: Sequence[Cell],
-    platform: str,
-    profile: str,
-    kind: type[Exact] = Exact,
+    run: Mapping[str, Any],
+    measured: Mapping[str, Mapping[str, Any]],
+    kind: type[E],
     **more: Any,
-) -> Exact:
-    """Return a session of these cells with the engine, hosts and given words of `session`."""
+) -> E:
+    """Return the session in which results (by cell id) of a run.json were measured, on this machine.
+
+    Engine, hosts and name are those of `session`, and what it names of weights and data, which a session
+    cannot find by their label. UsageError where that is something else than what was measured.
+    """
+    cells = tuple(cell for cell in planned(run) if cell.id in measured)
+    labels = {cell.weights for cell in cells}
+    given = dict(session.given)
+    if not given["weights"] and len(labels) == 1 and labels <= set(FOUND_BY_LABEL):
+        [given["weights"]] = labels
     facts = {one.name: getattr(session, one.name) for one in dataclasses.fields(Session)}
-    changes = {"platform": platform, "profile": profile, "filters": filters_of(cells), "cells": tuple(cells)}
-    return kind(**{**facts, **changes, **more})
+    facts |= {"platform": run["platform"], "profile": run["profile"], "filters": filters_of(cells)}
+    exact = kind(**{**facts, "given": given, "cells": cells, **more})
+    for flag, wanted, have in (
+        ("--weights", labels, set(exact.weights.labels.values())),
+        ("--dataset", {result["dataset"] for result in measured.values()}, {exact.dataset.label}),
+    ):
+        if wanted != have:
+            raise UsageError(
+                f"measured with {', '.join(sorted(wanted))}, this line names {', '.join(sorted(have))}",
+                where=flag,
+                remedy="name what it was measured with: file:PATH, imagenet:PATH or folder:PATH",
+            )
+    return exact
 
 
 def pinned(session: Session) -> tuple[Pinned, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -138,12 +138,12 @@ def show_models(session: Session, target: str, source: str) -> None:
         console.print(f"exported to {path}, {size(path.stat().st_size)}")
 
 
-def show_doctor(root: Path) -> None:
+def show_doctor(root: Path, hosts: Sequence[str]) -> None:
     """Print what this machine has, what is missing and what to do about it."""
     from images.doctor import examine
     from images.workspace import Workspace
 
     table = Table("", "what", "found", "what to do", title="This machine", title_justify="left")
-    for fact in examine(Workspace(root)):
+    for fact in examine(Workspace(root), hosts):
         table.add_row(MARKS[fact.status], fact.name, fact.value, fact.remedy)
     Console().print(table)

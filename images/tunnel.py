@@ -30,18 +30,19 @@ OPTIONS = (
 
 def command(host: str, ours: Path) -> list[str]:
     """Return the ssh command that forwards the socket of `host` to `ours`; UsageError for another form."""
-    where = urlsplit(host)
     try:
+        where = urlsplit(host)
         port = where.port
-    except ValueError:
-        port = -1
-    if where.scheme != "ssh" or not where.hostname or port == -1 or where.password or where.query:
+        name = "" if where.scheme != "ssh" or where.password or where.query else where.hostname
+    except ValueError:  # a port that is no number, an unclosed bracket
+        name = ""
+    if not name:
         raise UsageError(f"{host!r} is not ssh://user@name[:port][/docker.sock]", where="--host")
     forward = f"{ours}:{where.path if len(where.path) > 1 else SOCKET}"
     words = ["ssh", "-N", "-T", *OPTIONS, "-L", forward]
     words += ["-l", where.username] if where.username else []
     words += ["-p", str(port)] if port else []
-    return [*words, "--", where.hostname]
+    return [*words, "--", name]
 
 
 def open_to(host: str) -> str:
