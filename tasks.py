@@ -205,12 +205,16 @@ def freeze(session: Session, as_: str = "", artifacts: str = "") -> None:
     },
 )
 def reproduce(
-    session: Session, folder: str = "", artifacts: str = "", fresh: bool = False, no_limit: bool = False
+    session: Session,
+    folder: str | None = None,
+    artifacts: str = "",
+    fresh: bool = False,
+    no_limit: bool = False,
 ) -> None:
     """Measure a published set again with its images and artifacts, and compare; exit code 14: disagrees."""
     from images.reproduce import reproduce as again
 
-    again(session, folder, artifacts, fresh=fresh, no_limit=no_limit)
+    again(session, folder or "", artifacts, fresh=fresh, no_limit=no_limit)
 
 
 @task(

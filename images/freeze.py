@@ -18,6 +18,8 @@ from images.session import Session
 from images.sets import COMMENT, SCHEMA, Archive, Device, Exact, Image, Kit, PublishedSet
 from images.workspace import size
 
+WHY = "published.toml has not the image that measured: publish, then `invoke run --fresh`, then freeze again"
+
 
 def freeze(session: Session, name: str, archive: str) -> Path:
     """Make the set `name` of the session's run, its artifacts written to `archive` ("": not written)."""
@@ -124,7 +126,7 @@ def show(session: Session, name: str, archive: str) -> None:
     what = f"{len(found.cells)} cells, {len(found.artifacts)} artifacts"
     print(f"{folder.relative_to(session.workspace.root)}: {what}")
     for image, one in sorted(found.images.items()):
-        pin = f"{one.repository}@{one.digest}" if one.digest else "pinned by its lock only"
+        pin = f"{one.repository}@{one.digest}" if one.digest else f"pinned by its lock only ({WHY})"
         print(f"  {image} {one.arch}: {pin}")
     for file, facts in found.archives.items():
         print(f"  artifacts: {file}, {size(facts.bytes)}, SHA-256 {facts.sha256}")

@@ -39,11 +39,12 @@ Results = Mapping[str, Mapping[str, Any]]  # by cell id
 class Again(Exact):
     """A session that measures with a set's images.
 
-    `found` is filled in by build(): by image, "" where it is the published one, else what it is.
+    `found` is filled in by build(): by engine's host and image, "" where it is the published image, else
+    what it is.
     """
 
     published: Mapping[str, Image] = field(default_factory=dict)
-    found: dict[str, str] = field(default_factory=dict)
+    found: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def build(self, *, quiet: bool = False) -> None:
         """Have the images that the cells need: pulled by digest, or built from the locks."""
@@ -58,11 +59,19 @@ class Again(Exact):
         """SHA-256 of the lock of each framework's image: the set's where its own image measures."""
         own = super().locks
         images = {name: self.matrix.frameworks[name].image for name in own}
-        here = {name: self.found.get(image) == "" for name, image in images.items()}
+        here = {name: self.others.get(image) == "" for name, image in images.items()}
         return {name: self.published[images[name]].lock if here[name] else own[name] for name in own}
+
+    @property
+    def others(self) -> dict[str, str]:
+        """What each image is, "" where it is the published one on every engine."""
+        return {name: told for (_, name), told in sorted(self.found.items(), key=lambda row: row[1])}
 
     def _have(self, engine: Engine, name: str, arch: str) -> None:
         """Have one image, and note whether it is the published one."""
+        key = engine.host, name
+        if key in self.found:
+            return
         pin = self.published.get(name)
         if (
             pin
@@ -70,16 +79,16 @@ class Again(Exact):
             and isinstance(engine, DockerEngine)
             and pull.take(engine, name, pin, say)
         ):
-            self.found.setdefault(name, "")
+            self.found[key] = ""
             return
         [ready] = engine.build(arch, [name], say)
         words = f"{name}: {'built' if engine.kind == 'docker' else 'installed'} from its lock"
         if pin and pin.image and pin.image == ready.digest:
-            self.found.setdefault(name, "")
+            self.found[key] = ""
             say(f"{words}: bit for bit the published image")
             return
         same = bool(pin and pin.lock == lock.read(self.workspace.lock(name, arch)).digest)
-        self.found[name] = "the published packages" if same else "not the published packages"
+        self.found[key] = "the published packages" if same else "not the published packages"
         say(f"{words}: {'the published packages, by SHA-256' if same else 'NOT the published packages'}")
 
 
@@ -124,7 +133,7 @@ def reproduce(session: Session, words: str, archive: str, *, fresh: bool, no_lim
             say(f"failed: {error.message}")
     from reports.reproducing import report
 
-    report(folder, whole.run_dir, session.matrix, set(measured), left_out, dict(whole.found))
+    report(folder, whole.run_dir, session.matrix, set(measured), left_out, whole.others)
 
 
 def _locate(session: Session, words: str) -> Path:

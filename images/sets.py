@@ -8,7 +8,6 @@ beside the images, the locks of their wheels and the artifacts.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,8 +141,7 @@ class Exact(Session):
 
     cells: tuple[Cell, ...] = ()
 
-    @functools.cached_property
-    def plan(self) -> Plan:
+    def _planned(self, filters: Filters) -> Plan:
         """The cells, in their order."""
         return Plan(self.cells, ())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.cell import Cell
 from bench.matrix import Matrix
@@ -121,13 +122,22 @@ def _others(one: Measured, other: Measured, matrix: Matrix) -> Iterator[str]:
         yield f"emulated {'there' if a['emulated'] else 'here'}"
     if a["threads"] != b["threads"]:
         yield f"{a['threads']} threads there, {b['threads']} here"
-    if one.evidence["facts"] != other.evidence["facts"]:
-        names = (_isa(one) or "unnamed", _isa(other) or "unnamed")
-        told = f"up to {names[0]} there, {names[1]} here" if names[0] != names[1] else "see the evidence"
+    if _path(one) != _path(other):
+        ours, theirs = _isa(other) or "unnamed", _isa(one) or "unnamed"
+        told = f"up to {theirs} there, {ours} here" if ours != theirs else "see the evidence"
         yield f"another code path ({told})"
     elif not _tells_all(one) and _levels(one, matrix) != _levels(other, matrix):
-        levels = [joined(_levels(side, matrix)) or "none" for side in (one, other)]
-        yield f"kernels that are not named, on other instruction sets ({levels[0]} there, {levels[1]} here)"
+        at_first, at_last = (joined(_levels(side, matrix)) or "none" for side in (one, other))
+        yield f"kernels that are not named, on other instruction sets ({at_first} there, {at_last} here)"
+
+
+def _path(one: Measured) -> dict[str, Any]:
+    """The kernel evidence that is the same whenever the same code ran.
+
+    Of oneDNN's log that is which kernels it names: how often depends on what it had cached.
+    """
+    facts = dict(one.evidence["facts"])
+    return {**facts, "onednn_kernels": sorted(facts.get("onednn_kernels", {}))}
 
 
 def _isa(one: Measured) -> str:

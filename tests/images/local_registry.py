@@ -32,7 +32,7 @@ class LocalRegistry:
     def start(self) -> None:
         """Start it, and return when it answers."""
         command = ["docker-registry", "serve", str(self._config)]
-        self._server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(100):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -15,9 +15,7 @@ from bench.errors import UsageError
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_launch_that_fails_does_not_end_the_series(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_launch_that_fails_does_not_end_the_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     spec = tmp_path / "series.json"
     spec.write_text(json.dumps({"schema": 1, "launches": [{"schema": 0}, {"schema": 0}]}))
