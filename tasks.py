@@ -233,6 +233,54 @@ def models(session: Session, export: str = "", import_: str = "") -> None:
     show_models(session, export, import_)
 
 
+@kit_task(
+    help={
+        "as": "name of the set, a folder of reports/published/",
+        "artifacts": "write the artifacts that its cells read to this file, and pin it",
+    }
+)
+def freeze(session: Session, as_: str = "", artifacts: str = "") -> None:
+    """Make a published set of a run: its results as measured, everything they rest on pinned by hash."""
+    from images.freeze import show
+
+    show(session, as_, artifacts)
+
+
+@kit_task(
+    positional=["folder"],
+    help={
+        "folder": "a published set: a folder of reports/published/, by name or path",
+        "artifacts": "path or URL of the set's archive; default: beside the set, else they are made again",
+        "fresh": "measure again what is already measured (old results are set aside)",
+        "no_limit": "measure cells over the profile's time limit too",
+    },
+)
+def reproduce(
+    session: Session,
+    folder: str | None = None,
+    artifacts: str = "",
+    fresh: bool = False,
+    no_limit: bool = False,
+) -> None:
+    """Measure a published set again with its images and artifacts, and compare; exit code 14: disagrees."""
+    from images.reproduce import reproduce as again
+
+    again(session, folder or "", artifacts, fresh=fresh, no_limit=no_limit)
+
+
+@task(
+    help={
+        "registry": "host[:port][/namespace], as in 127.0.0.1:5000 or docker.io/user",
+        "image": "only these images, comma-separated; default: all",
+    }
+)
+def publish(_: Context, registry: str, image: str = "") -> None:
+    """Push every image of every architecture to a registry and pin the digests in published.toml."""
+    from images.publish import publish_all
+
+    publish_all(ROOT, registry, image)
+
+
 @task(iterable=["host"], help={"host": "another machine's engine to look at too"})
 def doctor(_: Context, host: list[str]) -> None:
     """Say what this machine has, what is missing and what to do about it."""

@@ -6,6 +6,7 @@ writes these bytes to mlperf_log_accuracy.json, and top-1 and top-5 are counted 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,8 @@ def agreement(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> di
     """Compare logits with the reference, both (n, classes): the result file's `agreement`.
 
     SQNR is 10 log10(sum ref^2 / sum (ref - x)^2) in dB over all samples, null when they are identical.
+    The SHA-256 is of the logits' little-endian float32 bytes: two measurements with one hash had the same
+    outputs, bit for bit.
     Raises MeasureError for other shapes or a logit that is not finite.
     """
     if logits.shape != reference.shape:
@@ -102,4 +105,5 @@ def agreement(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> di
         "worst_cosine": float(cosine.min()),
         "top1_agreement": float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
         "sqnr_db": 10 * float(np.log10(signal / noise)) if noise and signal else None,
+        "logits_sha256": hashlib.sha256(logits.astype("<f4").tobytes()).hexdigest(),
     }

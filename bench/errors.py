@@ -86,10 +86,22 @@ class ArchiveError(KitError):
     exit_code = 11
 
 
+class RegistryError(KitError):
+    """A registry does not answer, refuses, or has not what was published."""
+
+    exit_code = 12
+
+
 class NotReproducedError(KitError):
     """Claims of the paper were judged, and some do not hold for what was measured."""
 
     exit_code = 13
+
+
+class DisagreesError(KitError):
+    """A published set was measured again, and a comparable cell does not agree."""
+
+    exit_code = 14
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 import requests
+import urllib3
 from docker.utils.socket import STDOUT, frames_iter
 
 from bench.errors import EngineError
@@ -216,7 +217,7 @@ def speaking(problem: str, remedy: str = "invoke doctor") -> Iterator[None]:
 
     try:
         yield
-    except (docker.errors.DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise EngineError(f"{problem}: {error}", remedy=remedy) from None
 
 

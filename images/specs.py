@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import results, series
+from bench import files, results, series
 from images.engine import Engine, LaunchResult, Mount, identity, mounted
 from images.launches import Launch
 from images.prepare import Prepared
@@ -36,7 +36,8 @@ def launch(
     groups = [one.group for one in launches]
     needed = [part[group] for group in groups for part in (prepared.artifacts, prepared.references)]
     number = session.engines.index(engine)
-    path = session.workspace.cache / "specs" / f"measure{number or ''}.json"
+    # A name of its own: two runs of one checkout may go on at once.
+    path = session.workspace.cache / "specs" / f"{session.run_name}-{number}.json"
     mounts = (
         *mounted(session.workspace.cache, path, prepared.data, *needed),
         *([] if engine.remote else [Mount(session.workspace.cache / "relay", "/cache/relay")]),
@@ -52,7 +53,7 @@ def launch(
         command, document = "measure", specs[0]
     else:
         command, document = "series", {"schema": series.SCHEMA, "launches": specs}
-    path.write_text(json.dumps(document))
+    files.replace(path, json.dumps(document))
     image = session.matrix.frameworks[groups[0].framework].image
     request = session.request(image, [command, engine.path(path, mounts)], mounts, timeout_s)
     with contextlib.nullcontext() if engine.remote else relaying(relay):

@@ -100,7 +100,7 @@ def _launch(
             for group in groups
         ],
     }
-    path.write_text(json.dumps(spec))
+    files.replace(path, json.dumps(spec))
     heard: list[dict[str, Any]] = []
     request = session.request(
         session.matrix.frameworks[first.framework].image,

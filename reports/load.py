@@ -57,7 +57,10 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Outputs against the FP32 reference outputs; `sqnr_db` in dB, None when identical."""
+    """Outputs against the FP32 reference outputs; `sqnr_db` in dB, None when identical.
+
+    `logits_sha256` is of the outputs themselves, "" in the results of older kits.
+    """
 
     samples: int
     max_abs_diff: float
@@ -65,6 +68,7 @@ class Agreement:
     worst_cosine: float
     top1_agreement: float
     sqnr_db: float | None
+    logits_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -273,7 +277,7 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
         timings=tuple(_timing(one) for one in rounds) if performance else (),
         accuracy=accuracy and _accuracy(accuracy),
         accuracy_reason=data["accuracy_reason"] or "no reason is recorded",
-        agreement=agreement and Agreement(**{f.name: agreement[f.name] for f in fields(Agreement)}),
+        agreement=agreement and Agreement(**agreement),
         artifact=data["artifact"],
         environment=environment,
         versions=data["versions"],

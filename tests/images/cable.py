@@ -1,21 +1,33 @@
-"""A connection to the engine that a test can cut."""
+"""A connection to the engine, or of the engine to a registry, that a test can cut."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+
+Address = str | tuple[str, int]  # a unix socket's path, or host and port
 
 
 class Cable:
-    """A socket in front of the engine's own that a test can cut."""
+    """A socket in front of another one that a test can cut.
 
-    def __init__(self, path: Path, target: str) -> None:
+    `sent` counts the bytes towards the target; `at` is (bytes, what to do when that many are sent).
+    """
+
+    def __init__(
+        self, here: Path | Address, target: Address, at: tuple[int, Callable[[Cable], None]] | None = None
+    ) -> None:
+        self.sent = 0
         self._target = target
+        self._at = at
         self._open: list[socket.socket] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
+        address = str(here) if isinstance(here, Path) else here
+        self._listener = socket.socket(_family(address))
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(address)
         self._listener.listen()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
@@ -24,16 +36,21 @@ class Cable:
         with contextlib.suppress(OSError):
             while True:
                 ours, _ = self._listener.accept()
-                theirs = socket.socket(socket.AF_UNIX)
+                theirs = socket.socket(_family(self._target))
                 self._open += [ours, theirs]
-                theirs.connect(self._target)
+                if theirs.connect_ex(self._target):  # nobody there (any more): say so, as the target would
+                    self._end(ours)
+                    continue
                 for pair in ((ours, theirs), (theirs, ours)):
-                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+                    threading.Thread(target=self._pump, args=(*pair, pair[0] is ours), daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, counts: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self.sent += len(data) if counts else 0
+                if self._at and self.sent >= self._at[0]:
+                    (_, act), self._at = self._at, None
+                    act(self)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
@@ -48,3 +65,7 @@ class Cable:
         with contextlib.suppress(OSError):
             socket_.shutdown(socket.SHUT_RDWR)
         socket_.close()
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    return socket.AF_UNIX if isinstance(address, str) else socket.AF_INET

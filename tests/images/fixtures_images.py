@@ -37,14 +37,19 @@ def make_workspace(folder: Path, arch: str) -> Workspace:
     (folder / "bench").mkdir(parents=True)
     (folder / "bench" / "__main__.py").write_text("import sys; exec(sys.argv[1])\n")
     shutil.copy(ROOT / "matrix.toml", folder)
+    add_arch(workspace, arch)
+    (ROOT / ".cache" / "base").mkdir(parents=True, exist_ok=True)
+    (folder / ".cache" / "base").symlink_to(ROOT / ".cache" / "base")
+    return workspace
+
+
+def add_arch(workspace: Workspace, arch: str) -> None:
+    """Add an architecture's lock and wheels to the checkout."""
     lock.write(workspace.lock("test", arch), [], [])
     site = wheelhouse.site_of(workspace, "test", IMAGE, arch)
     (site / "package").mkdir(parents=True)
     (site / "package" / "__init__.py").write_text("NAME = 'from the site'\n")
     wheelhouse.settle(site)
-    (ROOT / ".cache" / "base").mkdir(parents=True, exist_ok=True)
-    (folder / ".cache" / "base").symlink_to(ROOT / ".cache" / "base")
-    return workspace
 
 
 def forget(client: docker.DockerClient, arch: str) -> None:

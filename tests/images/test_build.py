@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -25,6 +22,7 @@ from fixtures_images import (
     make_workspace,
     workspace,
 )
+from local_registry import LocalRegistry, registry
 
 from bench.errors import BuildError
 from images import base, build
@@ -107,39 +105,15 @@ def test_base_without_any_road_says_what_to_do(
     assert "apt-get install mmdebstrap" in caught.value.remedy
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[str]:
-    """A real registry on a free port of this machine."""
-    if not shutil.which("docker-registry"):
-        pytest.skip("needs Debian's package docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = tmp_path / "registry.yml"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
-    )
-    server = subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    yield f"127.0.0.1:{port}"
-    server.terminate()
-    server.wait()
-
-
 def test_base_from_a_registry_by_digest(
-    engine: DockerEngine, arch: str, client: docker.DockerClient, registry: str, tmp_path: Path
+    engine: DockerEngine, arch: str, client: docker.DockerClient, registry: LocalRegistry, tmp_path: Path
 ) -> None:
     ours = base.ensure(client, TINY.base, arch, engine._workspace, print)
-    ours.tag(f"{registry}/base", "test")
-    events = client.api.push(f"{registry}/base", "test", stream=True, decode=True)
+    ours.tag(f"{registry.host}/base", "test")
+    events = client.api.push(f"{registry.host}/base", "test", stream=True, decode=True)
     digest = next(event["aux"]["Digest"] for event in events if "aux" in event)
-    client.images.remove(f"{registry}/base:test")
-    named = dataclasses.replace(TINY.base, registry=f"{registry}/base@{digest}")
+    client.images.remove(f"{registry.host}/base:test")
+    named = dataclasses.replace(TINY.base, registry=f"{registry.host}/base@{digest}")
     nothing = Workspace(tmp_path)
     said: list[str] = []
     pulled = base.ensure(client, named, arch, nothing, said.append)

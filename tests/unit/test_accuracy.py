@@ -93,6 +93,14 @@ def test_identical_logits_agree_wholly() -> None:
     assert math.isclose(found["worst_cosine"], 1)
 
 
+def test_one_bit_of_one_logit_gives_other_outputs() -> None:
+    logits = np.random.default_rng(1).normal(size=(4, 10)).astype(np.float32)
+    other = logits.copy()
+    other[2, 3] = np.nextafter(other[2, 3], np.float32(9))
+    hashes = [accuracy.agreement(one, logits)["logits_sha256"] for one in (logits, logits.copy(), other)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 def test_known_noise_gives_known_decibels() -> None:
     reference = np.array([[3.0, 4.0]], np.float32)
     found = accuracy.agreement(np.array([[3.0, 4.5]], np.float32), reference)
