@@ -15,6 +15,7 @@ from bench import files
 from bench.errors import DisagreesError
 from bench.matrix import Matrix
 from reports import compare_view
+from reports.book import BASELINE
 from reports.compare import group_of, variant_of
 from reports.judge import INCOMPARABLE
 from reports.load import Run, read
@@ -87,7 +88,9 @@ def html(found: Reproduction, matrix: Matrix) -> str:
         summary=summary(found),
         badges=BADGES,
         verdicts=VERDICTS,
+        agrees=AGREES,
         differs=DIFFERS,
+        baseline=BASELINE,
         tolerance=TOLERANCE,
         median=statistics.median,
         variant=lambda one: variant_of(one.cell, matrix),
@@ -96,7 +99,12 @@ def html(found: Reproduction, matrix: Matrix) -> str:
 
 def summary(found: Reproduction) -> str:
     """Return the outcome in a sentence."""
-    counts = [f"{n} {word}" for word in VERDICTS if (n := found.count(word))]
+    words = {
+        AGREES: ("agrees", "agree"),
+        DIFFERS: ("differs", "differ"),
+        INCOMPARABLE: ("is not comparable", "are not comparable"),
+    }
+    counts = [f"{n} {words[word][n != 1]}" for word in VERDICTS if (n := found.count(word))]
     return f"Of {counted(len(found.cells), 'published cell')} {joined(counts)}."
 
 
