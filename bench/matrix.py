@@ -8,7 +8,7 @@ table, the key and the value, and suggests the nearest name for a typo.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,10 +33,14 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Base:
-    """What every image stands on: a registry reference by digest, else Debian packages."""
+    """What every image stands on: a registry reference by digest, else Debian packages.
+
+    `exclude` are the paths that are left out of the packages, as dpkg's --path-exclude reads them.
+    """
 
     suite: str
     packages: Annotated[tuple[str, ...], rule(minItems=1)]
+    exclude: tuple[str, ...] = ()
     registry: Annotated[str, rule(pattern="^$|@sha256:[0-9a-f]{64}$")] = ""
 
 
@@ -45,6 +49,13 @@ class LoadGen:
     """LoadGen's source and what compiles it, where no wheel is published."""
 
     source: Annotated[tuple[str, ...], rule(minItems=1)]
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """What is dropped from the unpacked wheels of every image (globs)."""
+
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,10 @@ class Platform:
 
 @dataclass(frozen=True)
 class Image:
-    """One framework's container image: its pins, and what is dropped from its wheels."""
+    """One framework's container image: its pins, and what is dropped from its wheels.
+
+    In a loaded matrix `exclude` begins with what every image drops (`Wheels`).
+    """
 
     description: str
     arches: Annotated[tuple[str, ...], rule(items={"enum": ["amd64", "arm64"]}, minItems=1)]
@@ -221,6 +235,7 @@ class Matrix:
     defaults: Defaults
     base: Base
     loadgen: LoadGen
+    wheels: Wheels
     platforms: dict[str, Platform]
     images: dict[str, Image]
     frameworks: dict[str, Framework]
@@ -262,7 +277,11 @@ def parse(data: Mapping[str, Any], file: str = "matrix.toml") -> Matrix:
 
     matrix = read(Matrix, data, Place(file))
     consistency.check(matrix, file)
-    return matrix
+    images = {
+        name: replace(image, exclude=matrix.wheels.exclude + image.exclude)
+        for name, image in matrix.images.items()
+    }
+    return replace(matrix, images=images)
 
 
 def json_schema() -> dict[str, Any]:

@@ -31,22 +31,8 @@ from images.workspace import Progress, Workspace, epoch
 if TYPE_CHECKING:
     from docker.models.images import Image as EngineImage
 
-RECIPE = 1  # raise it when this file makes another base from the same packages
+RECIPE = 2  # raise it when this file makes another base from the same packages
 VARIANTS = {"amd64": "", "arm64": "v8"}
-# Paths that no run needs. dpkg's status file stays: scanners read the package list from it.
-EXCLUDE = (
-    "/usr/share/doc/*",
-    "/usr/share/man/*",
-    "/usr/share/info/*",
-    "/usr/share/locale/*",
-    "/usr/share/lintian/*",
-    "/usr/share/perl*",
-    "/usr/lib/*/perl*",
-    "/usr/lib/*/gconv/*",
-    "/usr/share/zoneinfo/*",
-    "/usr/lib/python3*/pydoc_data/*",
-    "/usr/lib/python3*/idlelib/*",
-)
 # Traces of the machine that made the base, and what the engine mounts anyway.
 DROP = (
     "dev/",
@@ -73,7 +59,7 @@ EMPTY = ("dev", "proc", "sys", "run", "tmp")  # mount points must exist in a rea
 
 def key(base: Base, arch: str) -> str:
     """Return what the base of `arch` depends on, as 12 hex digits."""
-    facts = [RECIPE, base.suite, sorted(base.packages), arch, epoch(), EXCLUDE, DROP, FILES]
+    facts = [RECIPE, base.suite, sorted(base.packages), arch, epoch(), base.exclude, DROP, FILES]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
@@ -85,15 +71,26 @@ def ensure(
     Neither is done twice: what the engine or the cache has is taken from there.
     """
 
-    reference = os.environ.get("EDGEQUANT_BASE") or base.registry
-    pulled = f"edgequant/base:{arch}-{reference.rpartition(':')[2][:12]}"
-    made = f"edgequant/base:{arch}-{key(base, arch)}"
+    reference, pulled, made = _names(base, arch)
     if reference:
         try:
             return find(client, pulled) or _pull(client, reference, arch, pulled, progress)
         except docker.errors.APIError as error:
             progress(f"base: {reference} cannot be pulled ({error.explanation or error})")
     return find(client, made) or _load(client, _archive(base, arch, workspace, progress), made)
+
+
+def present(client: docker.DockerClient, base: Base, arch: str) -> EngineImage | None:
+    """Return the base image for `arch` if the engine has it; nothing is pulled or made."""
+    reference, pulled, made = _names(base, arch)
+    return (find(client, pulled) if reference else None) or find(client, made)
+
+
+def _names(base: Base, arch: str) -> tuple[str, str, str]:
+    """Return the registry's reference ("" for none), and the tags of a pulled base and of one made."""
+    reference = os.environ.get("EDGEQUANT_BASE") or base.registry
+    pulled = f"edgequant/base:{arch}-{reference.rpartition(':')[2][:12]}"
+    return reference, pulled, f"edgequant/base:{arch}-{key(base, arch)}"
 
 
 def find(client: docker.DockerClient, tag: str) -> EngineImage | None:
@@ -152,7 +149,7 @@ def _archive(base: Base, arch: str, workspace: Workspace, progress: Progress) ->
     progress(f"base: unpacking Debian {base.suite} for {arch}")
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix="base-") as scratch:
         packages, layer = Path(scratch, "packages.tar"), Path(scratch, "layer.tar")
-        debian.extract(base.suite, arch, base.packages, packages, EXCLUDE)
+        debian.extract(base.suite, arch, base.packages, packages, base.exclude)
         _write_layer(packages, Path(scratch, "root"), layer)
         whole = Path(scratch, "archive.tar")
         _write_archive(layer, arch, base, whole)

@@ -23,6 +23,11 @@ from images.lock import Lock, Pin
 from images.pip import pip
 from images.workspace import Progress, Workspace, epoch
 
+RECIPE = 2  # raise it when this file makes another site from the same wheels
+# Scripts begin with the path of this machine's Python, and pip notes where it found each wheel; RECORD
+# lists the hash of that note, and files that are excluded.
+DROP = ("bin", "*.dist-info/direct_url.json", "*.dist-info/RECORD")
+
 
 def ensure_site(
     workspace: Workspace, name: str, image: Image, arch: str, suite: str, progress: Progress
@@ -50,7 +55,7 @@ def ensure_site(
 def site_of(workspace: Workspace, name: str, image: Image, arch: str) -> Path:
     """Return where the site of an image is, made or not; its name holds the key of its content."""
     source = loadgen.needed(workspace, name, image, arch)
-    parts = [locks.read(workspace.lock(name, arch)).digest, str(epoch()), *image.exclude]
+    parts = [str(RECIPE), locks.read(workspace.lock(name, arch)).digest, str(epoch()), *image.exclude]
     parts += [source.digest] if source else []
     return workspace.site(name, arch, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
@@ -120,8 +125,7 @@ def _no_wheel(pins: Sequence[Pin], stderr: str, lock_path: Path) -> BuildError:
 def unpack(wheels: Sequence[Path], site: Path, arch: str, exclude: Sequence[str]) -> None:
     """Install verified wheels into `site`, drop `exclude` (globs), fix dates and modes.
 
-    `site` appears complete or not at all. Scripts are dropped: their first line would name this
-    machine's Python.
+    `site` appears complete or not at all, and holds no trace of this machine (DROP).
     """
     site.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=site.parent, prefix="unpack-") as scratch:
@@ -132,7 +136,7 @@ def unpack(wheels: Sequence[Path], site: Path, arch: str, exclude: Sequence[str]
         done = pip(command, "--target", str(tree), *map(str, wheels), arch=arch, env=env)
         if done.returncode:
             raise BuildError(f"cannot unpack the wheels:\n{done.stderr.strip()}", where=str(site))
-        for pattern in ("bin", *exclude):
+        for pattern in (*DROP, *exclude):
             for path in list(tree.glob(pattern)):
                 _remove(path)
         compile_tree(tree)

@@ -33,6 +33,12 @@ def test_the_shipped_matrix_loads_and_fits_its_schema() -> None:
     accepts_schema(REAL)
 
 
+def test_what_no_image_needs_is_dropped_from_every_image() -> None:
+    loaded = matrix.parse(changed(lambda d: d["wheels"].update(exclude=["**/tests/**"])))
+    for name, image in loaded.images.items():
+        assert image.exclude == ("**/tests/**", *REAL["images"][name].get("exclude", ()))
+
+
 def test_the_committed_schema_is_the_generated_one() -> None:
     committed = json.loads((ROOT / "bench" / "matrix.schema.json").read_text())
     assert committed == json.loads(json.dumps(matrix.json_schema())), "run `invoke generate`"
