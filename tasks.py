@@ -225,6 +225,17 @@ def list_(session: Session) -> None:
     show_matrix(session)
 
 
+@kit_task(
+    name="images",
+    help={"weigh": "measure what a push would send, layer by layer", "json": "print it for programs"},
+)
+def images_(session: Session, weigh: bool = False, json: bool = False) -> None:
+    """Show the engine's images: size, layers, digest, versions, what a push sends."""
+    from images.inventory import show
+
+    show(session, weigh=weigh, as_json=json)
+
+
 @kit_task(help={"export": "write the plan's artifacts to this file", "import": "add a file's artifacts"})
 def models(session: Session, export: str = "", import_: str = "") -> None:
     """Make the plan's artifacts, or carry them from machine to machine."""

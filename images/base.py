@@ -173,6 +173,7 @@ def _write_layer(packages: Path, root: Path, layer: Path) -> None:
     (root / "tmp").chmod(0o1777)
     with layer.open("wb") as target:
         target.writelines(stream(entries(root)))
+    layer.chmod(0o644)  # it becomes a member of the archive, whatever the umask
 
 
 def _write_archive(layer: Path, arch: str, base: Base, archive: Path) -> None:

@@ -59,6 +59,16 @@ def build(
     return [builder.image(name) for name in names]
 
 
+def up_to_date(
+    matrix: Matrix, arch: str, name: str, client: docker.DockerClient, workspace: Workspace
+) -> bool:
+    """Return whether `build` would leave the engine's image alone; makes nothing."""
+    ground = base.present(client, matrix.base, arch)
+    if not ground:
+        return False
+    return _Builder(matrix, arch, client, workspace, print, str(ground.id)).have(name)
+
+
 @dataclass(frozen=True)
 class _Builder:
     """What all images of one build have in common; `ground` is the id of their base."""
@@ -73,41 +83,56 @@ class _Builder:
     def image(self, name: str) -> Ready:
         """Make one image: its wheels, then the bench on top."""
         started = time.monotonic()
-        wheels, under = self._wheels(name)
-        image, cached = self._bench(name, wheels, under)
+        wheels = self._wheels(name)
+        image, cached = self._bench(name, wheels)
         seconds = time.monotonic() - started
         tag, size = tag_of(name, self.arch), image.attrs["Size"]
         return Ready(name, self.arch, tag, str(image.id), size, seconds, cached)
 
-    def _wheels(self, name: str) -> tuple[EngineImage, str]:
-        """Return the image with the wheels of `name`, and its content key."""
+    def have(self, name: str) -> bool:
+        """Return whether the engine has the image with the content it would be built with now."""
+        return self._current(tag_of(name, self.arch), self._bench_key(name)) is not None
+
+    def _wheels(self, name: str) -> EngineImage:
+        """Return the image with the wheels of `name`."""
         site = wheelhouse.ensure_site(
             self.workspace, name, self.matrix.images[name], self.arch, self.matrix.base.suite, self.progress
         )
-        text = dockerfile.render(name, self.matrix.images[name], self.arch, "wheels")
-        key = _digest([text, self.ground, site.name])
-        tag = f"{PREFIX}{name}-wheels:{self.arch}"
+        key, tag = self._wheels_key(name), f"{PREFIX}{name}-wheels:{self.arch}"
         image = self._current(tag, key)
         if not image:
             self.progress(f"{name}: copying {site.name}")
             context = [("site.tar", entries(site, "opt/site/"))]
-            image = self._run(tag, text, context, {"BASE": self.ground}, {KEY: key})
-        return image, key
+            image = self._run(
+                tag, self._dockerfile(name, "wheels"), context, {"BASE": self.ground}, {KEY: key}
+            )
+        return image
 
-    def _bench(self, name: str, wheels: EngineImage, under: str) -> tuple[EngineImage, bool]:
+    def _bench(self, name: str, wheels: EngineImage) -> tuple[EngineImage, bool]:
         """Return the image with the bench on `wheels`, and whether it was there already."""
-        text = dockerfile.render(name, self.matrix.images[name], self.arch, "bench")
-        labels = self._labels(name)
-        sources = self._sources()
-        contents = [f"{path} {hashlib.sha256(content).hexdigest()}" for path, content in sources]
-        key = _digest([text, under, *(f"{label}={value}" for label, value in labels.items()), *contents])
-        image = self._current(tag_of(name, self.arch), key)
+        key, tag = self._bench_key(name), tag_of(name, self.arch)
+        image = self._current(tag, key)
         if image:
             return image, True
         self.progress(f"{name}: adding the bench")
-        labels |= {KEY: key, f"{OCI}.revision": revision(self.workspace.root)}
-        context = [("bench.tar", sources)]
-        return self._run(tag_of(name, self.arch), text, context, {"WHEELS": str(wheels.id)}, labels), False
+        labels = {**self._labels(name), KEY: key, f"{OCI}.revision": revision(self.workspace.root)}
+        context = [("bench.tar", self._sources())]
+        arguments = {"WHEELS": str(wheels.id)}
+        return self._run(tag, self._dockerfile(name, "bench"), context, arguments, labels), False
+
+    def _wheels_key(self, name: str) -> str:
+        """Return the content key of the image with the wheels."""
+        site = wheelhouse.site_of(self.workspace, name, self.matrix.images[name], self.arch)
+        return _digest([self._dockerfile(name, "wheels"), self.ground, site.name])
+
+    def _bench_key(self, name: str) -> str:
+        """Return the content key of the image that runs."""
+        labels = [f"{label}={value}" for label, value in self._labels(name).items()]
+        contents = [f"{path} {hashlib.sha256(content).hexdigest()}" for path, content in self._sources()]
+        return _digest([self._dockerfile(name, "bench"), self._wheels_key(name), *labels, *contents])
+
+    def _dockerfile(self, name: str, part: str) -> str:
+        return dockerfile.render(name, self.matrix.images[name], self.arch, part)
 
     def _sources(self) -> list[Member]:
         """Return what travels with the bench; as bytes, so that no umask or date travels along."""

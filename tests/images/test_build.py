@@ -11,6 +11,7 @@ from pathlib import Path
 
 import docker
 import pytest
+import requests
 from fixtures_images import (
     LEAKS,
     TINY,
@@ -25,7 +26,7 @@ from fixtures_images import (
 from local_registry import LocalRegistry, registry
 
 from bench.errors import BuildError
-from images import base, build
+from images import base, build, inventory
 from images.engine_docker import DockerEngine
 from images.workspace import Workspace
 
@@ -137,3 +138,35 @@ def test_unreachable_registry_falls_back_to_debian(
     found = base.ensure(client, named, arch, engine._workspace, said.append)
     assert found.id == base.ensure(client, TINY.base, arch, engine._workspace, pytest.fail).id
     assert "cannot be pulled" in said[-1]
+
+
+def test_weighed_layers_are_what_a_push_sends(
+    engine: DockerEngine, arch: str, client: docker.DockerClient, registry: str
+) -> None:
+    image = client.images.get(f"edgequant/test:{arch}")
+    layers = image.attrs["RootFS"]["Layers"]
+    weighed = inventory.measure(image.save(), set(layers))
+    image.tag(f"{registry}/weighed", "test")
+    try:
+        client.images.push(f"{registry}/weighed", "test")
+        address = f"http://{registry}/v2/weighed/manifests/test"
+        kind = "application/vnd.docker.distribution.manifest.v2+json"
+        pushed = [row["size"] for row in requests.get(address, headers={"Accept": kind}).json()["layers"]]
+    finally:
+        client.images.remove(f"{registry}/weighed:test")
+    for layer, size in zip(layers, pushed, strict=True):
+        assert weighed[layer] == pytest.approx(size, rel=0.03, abs=100)  # Go's gzip is not zlib's
+
+
+def test_up_to_date_is_what_a_build_leaves_alone(
+    engine: DockerEngine, arch: str, client: docker.DockerClient, workspace: Workspace
+) -> None:
+    def current() -> bool:
+        return build.up_to_date(TINY, arch, "test", client, workspace)
+
+    assert current()
+    extra = workspace.root / "bench" / "extra.py"
+    extra.write_text("")
+    assert not current()
+    extra.unlink()
+    assert current()

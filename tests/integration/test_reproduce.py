@@ -88,7 +88,7 @@ def test_a_set_is_reproduced_from_its_registry_and_archive_and_a_false_one_is_no
     assert done.returncode == 0, done.stdout + done.stderr
     assert "imported from tiny.tgz" in done.stdout
     assert f"pulling {registry.host}/edgequant-onnxruntime@sha256:" in done.stdout
-    assert "Of 2 published cells 2 agrees" in done.stdout
+    assert "Of 2 published cells 2 agree" in done.stdout
     out = elsewhere.root / "out" / "reproduce-tiny"
     document = json.loads((out / "reproduction.json").read_text())
     assert [row["verdict"] for row in document["cells"]] == ["agrees", "agrees"]

@@ -1,0 +1,81 @@
+"""Two builds of one commit give one content: real images, from two checkouts that share nothing."""
+
+# ruff: noqa: F401 (fixtures come by import)
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from fixtures_images import LEAKS, MATRIX, ROOT, collect_sockets
+
+from images import base, build, loadgen, lock, wheelhouse
+from images.workspace import Workspace
+
+pytestmark = [pytest.mark.docker, LEAKS]
+NAME = "twice"  # not the user's own image of this engine
+TWICE = dataclasses.replace(MATRIX, images={NAME: MATRIX.images["tflite"]})
+
+
+def checkout(folder: Path, arch: str) -> Workspace:
+    """Make a checkout whose cache holds the downloaded wheels of tflite and nothing else."""
+    workspace, real = Workspace(folder), Workspace(ROOT)
+    wheelhouse.fill(lock.read(real.lock("tflite", arch)), real.wheels("tflite", arch), arch, print)
+    shutil.copytree(real.wheels("tflite", arch), workspace.wheels(NAME, arch))
+    shutil.copytree(ROOT / "bench", folder / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "images" / "locks", folder / "images" / "locks")
+    shutil.copy(real.lock("tflite", arch), workspace.lock(NAME, arch))
+    shutil.copy(ROOT / "matrix.toml", folder)
+    return workspace
+
+
+def content(client: docker.DockerClient, arch: str) -> dict[str, Any]:
+    """Return what an image is, without when it was built: its date, and its parent's id, which has one."""
+    facts = client.images.get(f"edgequant/{NAME}:{arch}").attrs
+    config = {key: value for key, value in facts["Config"].items() if key != "Image"}
+    return {**{key: facts[key] for key in ("Architecture", "Os", "Size", "RootFS")}, "Config": config}
+
+
+def make(client: docker.DockerClient, workspace: Workspace, arch: str) -> dict[str, Any]:
+    """Build, look, and remove the image with the builder's cache of its layers."""
+    build.build(TWICE, arch, [NAME], client, workspace, print)
+    found = content(client, arch)
+    for tag in (f"edgequant/{NAME}:{arch}", f"edgequant/{NAME}-wheels:{arch}"):
+        client.images.remove(tag, force=True)
+    return found
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_two_checkouts_give_the_same_image(arch: str, tmp_path: Path) -> None:
+    if arch == "arm64" and not shutil.which("aarch64-linux-gnu-g++"):
+        pytest.skip("needs g++-aarch64-linux-gnu")
+    try:
+        client = docker.from_env(timeout=600)
+        client.ping()
+    except docker.errors.DockerException as error:
+        pytest.skip(f"no Docker engine: {error}")
+    first, second = checkout(tmp_path / "a", arch), checkout(tmp_path / "another" / "place", arch)
+    bases = [wheelhouse.file_digest(base._archive(MATRIX.base, arch, first, print))]
+    found = make(client, first, arch)
+    assert len(found["RootFS"]["Layers"]) == 3
+    time.sleep(1.1)  # a date that slips in would differ
+    old = os.umask(0o077)
+    try:
+        bases += [wheelhouse.file_digest(base._archive(MATRIX.base, arch, second, print))]
+        again = make(client, second, arch)
+    finally:
+        os.umask(old)
+        client.close()
+    assert bases[0] == bases[1]
+    assert again == found
+    source = loadgen.needed(first, NAME, TWICE.images[NAME], arch)
+    if source:  # compiled once in each checkout
+        wheels = [loadgen.wheel(w, MATRIX.base.suite, arch, source, pytest.fail) for w in (first, second)]
+        assert wheels[0].parents[2] != wheels[1].parents[2]
+        assert wheels[0].read_bytes() == wheels[1].read_bytes()
