@@ -65,12 +65,12 @@ def seconds(launches: Iterable[Launch], speeds: Mapping[Group, Speed]) -> list[f
 
 
 def within(
-    launches: Iterable[Launch], speeds: Mapping[Group, Speed], limit: float
+    launches: Iterable[Launch], speeds: Mapping[Group, Speed], limit: float, *, emulated: bool = False
 ) -> tuple[list[Launch], list[dict[str, str]]]:
     """Drop the cells one round of which is predicted to take over `limit` seconds (0: none).
 
     Judged without the first round's accuracy run. Returns the launches that remain, and the dropped
-    cells with the reason.
+    cells with the reason, in which an emulated speed is not told.
     """
     kept, dropped = [], {}
     for launch in launches:
@@ -78,9 +78,10 @@ def within(
         for cell in launch.cells:
             predicted = cell_seconds(cell["batch"], cell["settings"], speed, 2)
             if limit and predicted > limit:
+                why = f"about {predicted:.0f} s, at {speed.seconds_per_sample:.3g} s a sample"
                 dropped[cell["id"]] = (
-                    f"one round would take about {predicted:.0f} s, at {speed.seconds_per_sample:.3g} s a "
-                    f"sample: over the profile's limit of {limit:g} s; --no-limit measures it"
+                    f"one round would take {'too long, emulated' if emulated else why}: "
+                    f"over the profile's limit of {limit:g} s; --no-limit measures it"
                 )
             else:
                 cells.append(cell)
