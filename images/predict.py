@@ -18,6 +18,7 @@ from images.launches import Group, Launch
 LAUNCH_SECONDS = 2.5  # start of an interpreter, a framework and a container
 CELL_SECONDS = 0.5  # compiling for the scenario, evidence, logs
 GUESSED_GMACS_PER_CORE_SECOND = 15.0  # FP32 MobileNetV2 on one AVX-512 core: order of magnitude only
+EMULATED_GMACS_PER_CORE_SECOND = 0.1  # the same under QEMU, which computes floats in software
 CALIBRATION_CALLS = 4  # warm-up and timed calls of a slow model
 
 
@@ -30,9 +31,10 @@ class Speed:
     measured: bool
 
 
-def guess(matrix: Matrix, model: str, threads: int) -> Speed:
+def guess(matrix: Matrix, model: str, threads: int, *, emulated: bool = False) -> Speed:
     """A speed from the model's size alone: lets a user see "minutes" against "days"."""
-    seconds = matrix.models[model].gmacs / (GUESSED_GMACS_PER_CORE_SECOND * threads)
+    rate = EMULATED_GMACS_PER_CORE_SECOND if emulated else GUESSED_GMACS_PER_CORE_SECOND
+    seconds = matrix.models[model].gmacs / (rate * threads)
     return Speed(0.5, seconds, False)
 
 
