@@ -27,6 +27,7 @@ from bench.courier import Courier
 from bench.errors import ArtifactError, KitError, MeasureError, UsageError
 from bench.machine import Machine
 from bench.matrix import SEEDS
+from bench.recorder import Recorder
 from bench.samples import Library, open_images, open_labels
 from bench.watch import Watch
 
@@ -139,7 +140,8 @@ class Work:
         started = time.perf_counter()
         self.backend: Backend = module.load(self.artifact, self.options)
         self.load_seconds = time.perf_counter() - started
-        self.agreement: dict[str, Any] | None = None
+        self.emulated: bool = spec["emulated"]
+        self.sample_seconds = 0.0  # of the cell that was calibrated last
 
     def measure(self, cell: Mapping[str, Any]) -> None:
         """Measure one cell in this round and write its result; nothing to do if the round is there."""
@@ -191,11 +193,12 @@ class Subject:
         self.settings: Mapping[str, Any] = cell["settings"]
         self.seeds = _seeds(self.settings)
         started = time.perf_counter()
-        self.runner: Runner = work.backend.compile(cell["batch"], cell["scenario"])
+        runner: Runner = work.backend.compile(cell["batch"], cell["scenario"])
         self.load_seconds = work.load_seconds + time.perf_counter() - started
         self.capacity = self._capacity()
         self.sample_seconds = 0.0  # known once the cell is calibrated
         self.library = Library(work.images, work.backend.layout, cell["batch"], self.capacity, self._bind)
+        self.runner: Runner = Recorder(runner, self.library) if work.emulated else runner
 
     def _capacity(self) -> int:
         """Samples loaded at once: the profile's, up to whole batches, or down where the data ends."""
@@ -219,9 +222,9 @@ class Subject:
         number, cell = self.work.spec["round"], self.cell
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.library.load(range(self.capacity))
-        test = self.test(
-            accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=len(self.work.images)
-        )
+        # emulated: the first images are those that the reference has
+        samples = self.capacity if self.work.emulated else len(self.work.images)
+        test = self.test(accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=samples)
         calibration, watched, found = self.perform(test, self.seeds)
         peak = environment.peak_memory()
         return {
@@ -241,8 +244,8 @@ class Subject:
     ) -> tuple[loadgen.Calibration, Watch, dict[str, Any]]:
         """Calibrate on the loaded samples, run LoadGen in performance mode; what was found and seen."""
         cell = self.cell
-        calibration = calibrate(self.runner, cell["scenario"], self.capacity, self.work.backend.warm_calls)
-        self.sample_seconds = calibration.seconds_per_call / cell["batch"]
+        calibration = self._calibrate()
+        self.sample_seconds = self.work.sample_seconds = calibration.seconds_per_call / cell["batch"]
         wanted = loadgen.settings(cell["scenario"], self.settings, cell["batch"], calibration)
         with Watch(self.work.machine) as watched:
             loadgen.run(test, {**wanted.attributes, **seeds}, self.runner, self.library)
@@ -252,39 +255,40 @@ class Subject:
             found["reasons"] = [*found["reasons"], *wanted.shortfall]
         return calibration, watched, found
 
+    def _calibrate(self) -> loadgen.Calibration:
+        """Time this cell; where timings are not shown, one cell of the launch is enough for them all."""
+        work, batch = self.work, int(self.cell["batch"])
+        if not work.emulated:
+            return calibrate(self.runner, self.cell["scenario"], self.capacity, work.backend.warm_calls)
+        if work.sample_seconds:
+            return loadgen.Calibration(0, work.sample_seconds * batch)
+        return calibrate(self.runner, self.cell["scenario"], self.capacity, 0)
+
     def judged(self) -> dict[str, Any]:
         """The result's agreement, accuracy and evidence."""
         limit = self.settings["accuracy_limit"]
-        found: dict[str, Any] = {
-            "agreement": self._agreement(AGREEMENT_SHARE * limit),
-            "accuracy": None,
-            "accuracy_reason": self.settings["accuracy_reason"],
-        }
+        found: dict[str, Any] = {"accuracy": None, "accuracy_reason": self.settings["accuracy_reason"]}
         if asked := self.settings["accuracy_samples"]:
             samples = affordable(asked, self.sample_seconds, limit)
             if samples >= min(asked, _FEWEST):
                 found["accuracy"] = self._accuracy(samples)
             else:
+                cost = "emulated" if self.work.emulated else f"{self.sample_seconds:.3g} s a sample"
                 found["accuracy_reason"] = (
-                    f"{self.sample_seconds:.3g} s a sample: not even {_FEWEST} fit into the profile's "
-                    f"accuracy_limit of {limit:g} s"
+                    f"{cost}: not even {_FEWEST} samples fit into the profile's accuracy_limit of {limit:g} s"
                 )
+        found["agreement"] = self._agreement()
         found["evidence"] = self.runner.evidence().document()
         return found
 
-    def _agreement(self, limit: float) -> dict[str, Any]:
-        """Outputs against the reference, for at most `limit` seconds (0: no limit).
-
-        Under emulation, where a sample takes seconds, the first cell of a launch speaks for its others:
-        they run the same artifact in the same process. They say whose outputs these are.
-        """
-        if self.work.spec["emulated"] and self.work.agreement:
-            return self.work.agreement
+    def _agreement(self) -> dict[str, Any]:
+        """Compare with the reference: its images by the timed model, or (emulated) those that ran already."""
         reference = _reference(Path(self.work.spec["reference"]))
-        compared = affordable(len(reference), self.sample_seconds, limit)
-        found = accuracy.agreement(self._logits(compared), reference[:compared])
-        self.work.agreement = {**found, "measured_in": self.cell["scenario"]}
-        return found
+        if isinstance(self.runner, Recorder):
+            return accuracy.agreement(*self.runner.against(reference))
+        share = AGREEMENT_SHARE * self.settings["accuracy_limit"]
+        compared = affordable(len(reference), self.sample_seconds, share)
+        return accuracy.agreement(self._logits(compared), reference[:compared])
 
     def _accuracy(self, samples: int) -> dict[str, Any]:
         labels = open_labels(Path(self.work.spec["data"]))

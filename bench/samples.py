@@ -52,6 +52,7 @@ class Library:
         self._scratch = capacity + batch - 1
         self._order: list[int] = []
         self._position: dict[int, int] = {}
+        self._in_scratch: list[int] = []
         self.gathered = 0  # windows that could not be views, since the last load
 
     def load(self, indices: Sequence[int]) -> None:
@@ -82,10 +83,15 @@ class Library:
         if self._batch == 1 or indices == self._order[start : start + self._batch]:
             return start
         self.gathered += 1
+        self._in_scratch = list(indices)
         for offset in range(self._batch):
             index = indices[offset] if offset < len(indices) else indices[0]
             self.store[self._scratch + offset] = self.store[self._position[index]]
         return self._scratch
+
+    def samples(self, start: int) -> list[int]:
+        """The samples of the window at row `start`, those that pad it left out."""
+        return self._in_scratch if start == self._scratch else self._order[start : start + self._batch]
 
     def _image(self, index: int) -> Array:
         image: Array = self._images[index]

@@ -17,6 +17,7 @@ from typing import Protocol
 from bench.artifacts import Artifact
 from bench.errors import EngineError, UsageError, unknown
 from bench.matrix import Matrix
+from images.instructions import lacking
 from images.machine import Machine
 from images.workspace import Progress, Workspace, size
 
@@ -51,6 +52,10 @@ class Launch:
     memory_bytes: int | None = None
     timeout_s: float = 3600.0
     emulate_cpu: str | None = None
+
+    def on(self, machine: Machine) -> str:
+        """Say which CPU runs this on a machine, and what it lacks."""
+        return lacking(self.arch, self.emulate_cpu, machine.cpu_model, machine.flags)
 
 
 @dataclass(frozen=True)
@@ -172,17 +177,18 @@ def inside(host: Path, mounts: Sequence[Mount]) -> str:
     raise ValueError(f"{host} is in none of the mounts")
 
 
-def explain(exit_code: int) -> str:
+def explain(exit_code: int, cpu: str = "the CPU, real or emulated,") -> str:
     """Return why a process failed, "" for exit code 0.
 
-    A death by signal is accepted in the shell's form (128 + signal) and Python's (minus signal).
+    A death by signal is accepted in the shell's form (128 + signal) and Python's (minus signal). `cpu` says
+    which one ran it and what that lacks (images/instructions.py).
     """
     if exit_code == 0:
         return ""
     number = -exit_code if exit_code < 0 else exit_code - 128
     known: dict[int, str] = {
         signal.SIGILL: "illegal instruction (SIGILL): this build of the framework uses an instruction "
-        "that the CPU, real or emulated, does not have",
+        f"unknown to {cpu}",
         signal.SIGSEGV: "crashed: segmentation fault (SIGSEGV)",
         signal.SIGBUS: "crashed: bus error (SIGBUS)",
         signal.SIGFPE: "crashed: arithmetic error (SIGFPE)",

@@ -134,7 +134,11 @@ class DockerEngine:
             finally:  # also when the user presses Ctrl-C or the callback raises
                 with contextlib.suppress(docker.errors.DockerException, OSError):
                     container.remove(force=True, v=True)
-        reason = out_of_memory(request.memory_bytes) if oom else killed or explain(code)
+        reason = (
+            out_of_memory(request.memory_bytes)
+            if oom
+            else killed or explain(code, request.on(self.machine()))
+        )
         return LaunchResult(code, reason, "\n".join(errors), time.monotonic() - started)
 
     def remove_stale(self) -> int:

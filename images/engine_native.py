@@ -208,7 +208,12 @@ def _follow(process: subprocess.Popen[bytes], request: Launch, on_line: OnLine) 
             helper.join()
         process.stdout.close()
         process.stderr.close()
-    return LaunchResult(code, killed or explain(code), "\n".join(errors), time.monotonic() - started)
+    return LaunchResult(
+        code,
+        killed or explain(code, request.on(machine.local())),
+        "\n".join(errors),
+        time.monotonic() - started,
+    )
 
 
 def _copy(pipe: object, on_line: OnLine) -> None:

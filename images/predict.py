@@ -18,6 +18,7 @@ from images.launches import Group, Launch
 LAUNCH_SECONDS = 2.5  # start of an interpreter, a framework and a container
 CELL_SECONDS = 0.5  # compiling for the scenario, evidence, logs
 GUESSED_GMACS_PER_CORE_SECOND = 15.0  # FP32 MobileNetV2 on one AVX-512 core: order of magnitude only
+EMULATED_GMACS_PER_CORE_SECOND = 0.1  # the same under QEMU, which computes floats in software
 CALIBRATION_CALLS = 4  # warm-up and timed calls of a slow model
 
 
@@ -30,9 +31,10 @@ class Speed:
     measured: bool
 
 
-def guess(matrix: Matrix, model: str, threads: int) -> Speed:
+def guess(matrix: Matrix, model: str, threads: int, *, emulated: bool = False) -> Speed:
     """A speed from the model's size alone: lets a user see "minutes" against "days"."""
-    seconds = matrix.models[model].gmacs / (GUESSED_GMACS_PER_CORE_SECOND * threads)
+    rate = EMULATED_GMACS_PER_CORE_SECOND if emulated else GUESSED_GMACS_PER_CORE_SECOND
+    seconds = matrix.models[model].gmacs / (rate * threads)
     return Speed(0.5, seconds, False)
 
 
@@ -65,12 +67,12 @@ def seconds(launches: Iterable[Launch], speeds: Mapping[Group, Speed]) -> list[f
 
 
 def within(
-    launches: Iterable[Launch], speeds: Mapping[Group, Speed], limit: float
+    launches: Iterable[Launch], speeds: Mapping[Group, Speed], limit: float, *, emulated: bool = False
 ) -> tuple[list[Launch], list[dict[str, str]]]:
     """Drop the cells one round of which is predicted to take over `limit` seconds (0: none).
 
     Judged without the first round's accuracy run. Returns the launches that remain, and the dropped
-    cells with the reason.
+    cells with the reason, in which an emulated speed is not told.
     """
     kept, dropped = [], {}
     for launch in launches:
@@ -78,9 +80,10 @@ def within(
         for cell in launch.cells:
             predicted = cell_seconds(cell["batch"], cell["settings"], speed, 2)
             if limit and predicted > limit:
+                why = f"about {predicted:.0f} s, at {speed.seconds_per_sample:.3g} s a sample"
                 dropped[cell["id"]] = (
-                    f"one round would take about {predicted:.0f} s, at {speed.seconds_per_sample:.3g} s a "
-                    f"sample: over the profile's limit of {limit:g} s; --no-limit measures it"
+                    f"one round would take {'too long, emulated' if emulated else why}: "
+                    f"over the profile's limit of {limit:g} s; --no-limit measures it"
                 )
             else:
                 cells.append(cell)

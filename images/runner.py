@@ -158,7 +158,7 @@ class _Run:
         limit = 0.0 if no_limit else session.profile_facts.cell_limit
 
         def too_slow(found: Speeds) -> set[Group]:
-            _, dropped = predict.within(planned, found, limit)
+            _, dropped = predict.within(planned, found, limit, emulated=session.emulated)
             ids = {row["id"] for row in dropped}
             return {launch.group for launch in planned if any(cell["id"] in ids for cell in launch.cells)}
 
@@ -167,7 +167,7 @@ class _Run:
             found = speeds.calibrate(session, artifacts, self.prepared.data, too_slow)
         else:  # seconds a cell: not worth a calibration
             found = speeds.known(session, artifacts)
-        self.work.launches, excluded = predict.within(planned, found, limit)
+        self.work.launches, excluded = predict.within(planned, found, limit, emulated=session.emulated)
         self.file["excluded"] += excluded  # beside those of other filters, which runfile.merge carried over
         seconds = predict.seconds(self.work.launches, found)
         self.file["predicted_seconds"] = sum(seconds)
@@ -254,8 +254,13 @@ class _Run:
             if not engine.alive():
                 raise
             reason, tail = str(error), ""
+        cpu = self.session.request("", (), (), limit).on(engine.machine())
         for number, launch in enumerate(left):
-            why = explain(receiver.ended.get(number, 0)) or reason or "the bench said no word about this cell"
+            why = (
+                explain(receiver.ended.get(number, 0), cpu)
+                or reason
+                or "the bench said no word about this cell"
+            )
             for spec in launch.cells:
                 if (spec["id"], launch.round) not in receiver.heard:
                     self._fail(spec["id"], launch.round, f"{why}{tail}")

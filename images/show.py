@@ -62,7 +62,8 @@ def expected_speeds(session: Session) -> Mapping[Group, Speed]:
     measured = known(session, available(session))
     threads = session.threads
     return {
-        group: measured.get(group) or predict.guess(session.matrix, group.model, threads)
+        group: measured.get(group)
+        or predict.guess(session.matrix, group.model, threads, emulated=session.emulated)
         for group in groups(session.plan)
     }
 

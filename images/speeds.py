@@ -32,7 +32,9 @@ def known(session: Session, artifacts: Mapping[Group, Artifact]) -> Speeds:
     for group, artifact in artifacts.items():
         row = cached.get(_key(session, group, artifact))
         found[group] = (
-            Speed(**row, measured=True) if row else guess(session.matrix, group.model, session.threads)
+            Speed(**row, measured=True)
+            if row
+            else guess(session.matrix, group.model, session.threads, emulated=session.emulated)
         )
     return found
 

@@ -67,11 +67,20 @@ def test_cells_over_the_limit_are_left_out_in_every_round_with_the_reason() -> N
     assert len(seconds(kept, SPEEDS)) == len(kept)
 
 
+def test_an_emulated_speed_is_not_told() -> None:
+    _, dropped = within(LAUNCHES, SPEEDS, 60.0, emulated=True)
+    for row in dropped:
+        assert row["reason"].startswith("one round would take too long, emulated: over the profile's limit")
+    assert dropped
+
+
 def test_no_limit_leaves_nothing_out() -> None:
     assert within(LAUNCHES, SPEEDS, 0.0) == (LAUNCHES, [])
 
 
 def test_a_guess_says_that_it_is_one_and_grows_with_the_model() -> None:
     small, large = guess(MATRIX, "mobilenet_v2", 2), guess(MATRIX, "vgg19", 2)
+    emulated = guess(MATRIX, "mobilenet_v2", 2, emulated=True)
+    assert emulated.seconds_per_sample > 50 * small.seconds_per_sample
     assert not small.measured
     assert large.seconds_per_sample > small.seconds_per_sample

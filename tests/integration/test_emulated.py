@@ -1,0 +1,54 @@
+"""The Pi's cells on this machine, under QEMU's Cortex-A72: outputs are checked, and no timing is told."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import Kit
+
+BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+TIMINGS = re.compile(r"\b(?:latency|throughput|speedup|samples/s|images/s|p50|p90|p99)\b", re.IGNORECASE)
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.usefixtures("engine"),
+    pytest.mark.skipif(
+        platform.machine() != "x86_64" or not BINFMT.exists(), reason="no QEMU for arm64 on amd64 here"
+    ),
+]
+
+# The fastest artifact under QEMU, and a profile that measures performance on a real device.
+WORDS = ("--platform", "rpi4", "--model", "mobilenet_v2", "--framework", "onnxruntime", "--method", "INT8-SQ",
+         "--scenario", "SingleStream", "--no-limit")  # fmt: skip
+
+
+def timings(result: dict[str, Any]) -> Iterator[str]:
+    """What a cell measured, as a report would write it: milliseconds, and a rate."""
+    for one in result["rounds"]:
+        for name in ("min", "mean", "p50", "p90", "p99", "max"):
+            yield f"{one['latency_ns'][name] / 1e6:.1f} ms"
+        yield f"{one['calibration']['seconds_per_call']:.3g} s"
+
+
+def test_an_emulated_quick_run_checks_outputs_and_tells_no_timing(kit: Kit) -> None:
+    done = kit.do("build", "run", "--profile", "quick", "--engine", "docker", "--name", kit.name, *WORDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [result] = kit.results().values()
+    assert result["environment"]["emulated"] is True
+    assert result["performance"] is False
+    assert result["agreement"]["samples"] >= 3, "as many as ran"
+    assert result["agreement"]["mean_cosine"] > 0.99
+    source = (kit.run_dir / "report.html").read_text()
+    # What the paper says of its own timings is quoted in every report.
+    source = re.sub(r'<details class="against-itself">.*?</details>', "", source, flags=re.DOTALL)
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", source, flags=re.DOTALL)
+    assert "correctness only" in text.lower()
+    assert not TIMINGS.search(text), TIMINGS.search(text)
+    for told in (text, done.stdout):
+        for figure in timings(result):
+            assert figure not in told, figure
