@@ -141,19 +141,19 @@ def test_unreachable_registry_falls_back_to_debian(
 
 
 def test_weighed_layers_are_what_a_push_sends(
-    engine: DockerEngine, arch: str, client: docker.DockerClient, registry: str
+    engine: DockerEngine, arch: str, client: docker.DockerClient, registry: LocalRegistry
 ) -> None:
     image = client.images.get(f"edgequant/test:{arch}")
     layers = image.attrs["RootFS"]["Layers"]
     weighed = inventory.measure(image.save(), set(layers))
-    image.tag(f"{registry}/weighed", "test")
+    image.tag(f"{registry.host}/weighed", "test")
     try:
-        client.images.push(f"{registry}/weighed", "test")
-        address = f"http://{registry}/v2/weighed/manifests/test"
+        client.images.push(f"{registry.host}/weighed", "test")
+        address = f"http://{registry.host}/v2/weighed/manifests/test"
         kind = "application/vnd.docker.distribution.manifest.v2+json"
         pushed = [row["size"] for row in requests.get(address, headers={"Accept": kind}).json()["layers"]]
     finally:
-        client.images.remove(f"{registry}/weighed:test")
+        client.images.remove(f"{registry.host}/weighed:test")
     for layer, size in zip(layers, pushed, strict=True):
         assert weighed[layer] == pytest.approx(size, rel=0.03, abs=100)  # Go's gzip is not zlib's
 
