@@ -119,8 +119,8 @@ def _check_kernels(engine: str, found: torch.Tensor, expected: torch.Tensor) -> 
     """Refuse a model that the engine does not compute as FX's reference arithmetic does.
 
     `found` and `expected` are logits (n, 1000) of the same codes by the one and the other. What varies from
-    image to image must correlate: sound kernels, which only round differently, give 0.95 and more (MobileNetV2
-    and DenseNet-121), values at the wrong places 0.0. One image alone does not vary.
+    image to image must correlate: sound kernels, which only round differently, give 0.95 and more
+    (MobileNetV2 and DenseNet-121), values at the wrong places 0.0. One image alone does not vary.
     """
     if len(found) < 2:
         return
