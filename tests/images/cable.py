@@ -45,7 +45,7 @@ class Cable:
                     threading.Thread(target=self._pump, args=(*pair, pair[0] is ours), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, counts: bool) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while data := source.recv(65536):
                 self.sent += len(data) if counts else 0
                 if self._at and self.sent >= self._at[0]:
@@ -53,6 +53,10 @@ class Cable:
                     act(self)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+        except OSError:  # one end is gone: the other must hear of it, or it waits for ever
+            for end in (source, sink):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
         self._end(self._listener)
