@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from checkout import ROOT, Kit
 from engines import OWN, SecondEngine, second_engine, ssh_server
+from local_registry import free_port
 
 SMALL = ("--framework", "openvino", "--method", "FP32")
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
@@ -99,7 +100,9 @@ def test_a_swarm_takes_the_cells_as_jobs_on_labelled_nodes(kit: Kit, second: Sec
     no_swarm = kit.run(*words)
     assert no_swarm.returncode == 4
     assert "manages no swarm" in no_swarm.stderr
-    assert second.docker("swarm", "init", "--advertise-addr", "127.0.0.1").returncode == 0
+    address = f"127.0.0.1:{free_port()}"  # this machine may have a swarm of its own
+    started = second.docker("swarm", "init", "--advertise-addr", address, "--listen-addr", address)
+    assert started.returncode == 0, started.stderr
     try:
         no_node = kit.run(*words)
         assert no_node.returncode == 4
