@@ -24,10 +24,10 @@ def read(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     errors: list[str] = []
     try:
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if not line.startswith(_MARK):
-                continue
-            record = json.loads(line[len(_MARK) :])
+        # Not line by line: on a loaded machine LoadGen's threads can put two records on one line.
+        _, *records = path.read_text(encoding="utf-8", errors="replace").split(_MARK)
+        for text in records:
+            record, _ = json.JSONDecoder().raw_decode(text.lstrip())
             found[record["key"]] = record["value"]
             if record["metadata"].get("is_error"):
                 errors.append(str(record["value"]))

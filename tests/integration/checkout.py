@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -12,6 +13,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+# Words of a report that go with a timing.
+TIMINGS = re.compile(r"\b(?:p50|p90|p99|throughput|speedup|samples/s|images/s)\b", re.IGNORECASE)
+# Parts of a report that say what was asked, or quote the paper, and never what was measured.
+_UNMEASURED = re.compile(
+    r'<style>.*?</style>|<details class="against-itself">.*?</details>|<h3 id="table-i">.*?</table>',
+    re.DOTALL,
+)
 Done = subprocess.CompletedProcess[str]
 
 
@@ -47,3 +55,8 @@ class Kit:
     def results(self) -> dict[str, dict[str, Any]]:
         files = sorted((self.run_dir / "cells").glob("*.json"))
         return {path.stem: json.loads(path.read_text()) for path in files}
+
+    def told(self) -> str:
+        """The text of the report, without Table I's criteria and the paper's quoted claims."""
+        source = (self.run_dir / "report.html").read_text()
+        return re.sub(r"<[^>]*>", " ", _UNMEASURED.sub(" ", source))

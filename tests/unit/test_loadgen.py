@@ -151,6 +151,16 @@ def test_a_log_cut_short_is_an_error(tmp_path: Path, text: str) -> None:
         mllog.read(tmp_path / "log")
 
 
+def test_two_records_on_one_line_are_both_read(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "log", stream(result_invalid_reason="one\n"), ["two"])
+    whole = mllog.read(path)
+    path.write_text(path.read_text().replace("}\n:::", "}:::") + "\n\n")
+    assert mllog.read(path) == whole
+    path.write_text(path.read_text().replace('"result_query_count"', '"result_qu:::MLLOG {"'))
+    with pytest.raises(MeasureError, match="detail log is damaged"):
+        mllog.read(path)
+
+
 def test_a_missing_log_or_result_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MeasureError):
         mllog.read(tmp_path / "none")
