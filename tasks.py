@@ -53,6 +53,8 @@ class Line(Executor):
         """Spread the shared options over the calls; two different values are an error."""
         calls: list[Call] = super().normalize(tasks)
         with _errors():
+            for call in calls:
+                _check_positional(call)
             for option in SHARED:
                 given = [c.kwargs[option] for c in calls if c.kwargs.get(option)]
                 if any(value != given[0] for value in given):
@@ -67,6 +69,17 @@ class Line(Executor):
         """Run the tasks of one line in their order."""
         with _errors():
             return super().execute(*tasks)
+
+
+def _check_positional(call: Call) -> None:
+    """Invoke takes `verify --help` for an archive of that name."""
+    for name in call.task.positional:
+        value = call.kwargs.get(name)
+        if isinstance(value, str) and value.startswith("-"):
+            raise UsageError(
+                f"{call.task.name} needs its {name.upper()} before {value}",
+                remedy=f"invoke --help {call.task.name}",
+            )
 
 
 @contextmanager
@@ -292,7 +305,7 @@ def publish(_: Context, registry: str, image: str = "") -> None:
     publish_all(ROOT, registry, image)
 
 
-@task(iterable=["host"], help={"host": "another machine's engine to look at too"})
+@task(positional=[], iterable=["host"], help={"host": "another machine's engine to look at too"})
 def doctor(_: Context, host: list[str]) -> None:
     """Say what this machine has, what is missing and what to do about it."""
     from images.show import show_doctor
@@ -301,6 +314,7 @@ def doctor(_: Context, host: list[str]) -> None:
 
 
 @task(
+    positional=[],
     iterable=["host"],
     help={
         "everything": "also the wheels, environments, artifacts and images",
@@ -337,7 +351,9 @@ def lock(_: Context) -> None:
 
 @task
 def generate(_: Context) -> None:
-    """Write the generated files again: Dockerfiles and matrix.schema.json (maintainers)."""
+    """Write the generated files again: Dockerfiles, matrix.schema.json, docs/reference.md (maintainers)."""
+    from images import reference
     from images.session import generate as write
 
     write(ROOT)
+    reference.write(ROOT)

@@ -50,7 +50,7 @@ def seen(words: list[int]) -> int:
 
 
 # The relay: a small file in a mounted folder, refreshed by the host. A container cannot ask the firmware
-# (no devices), and Docker 28.0.2 and later mask the processor's throttle counters.
+# (no devices), and newer Dockers (moby#49560) mask the processor's throttle counters.
 
 
 def relay(path: Path, facts: Mapping[str, Any], root: Path = Path("/")) -> None:

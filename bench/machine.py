@@ -1,7 +1,7 @@
 """How the machine feels at this moment: governor, frequencies, temperature, and whatever says it is slowed.
 
 What the machine does not tell is None, never guessed. Sources, all of sysfs, which a container sees read-only
-(Docker masks /sys/firmware, /sys/devices/virtual/powercap and, since 28.0.2, thermal_throttle):
+(Docker masks /sys/firmware, /sys/devices/virtual/powercap and, since moby#49560, thermal_throttle):
 
 - cpufreq of every core in use. On a Raspberry Pi it is the frequency that the kernel asked for: the firmware
   throttles without telling it (raspberrypi/linux issues 2986 and 5874).
@@ -31,7 +31,8 @@ _CPU_ZONES = ("cpu", "soc", "x86_pkg_temp")
 class Reading:
     """One look at the machine. `frequencies` in MHz, one a cpufreq policy; `below` says that one of them is
     under what its policy allowed at first, None where that means nothing; `word` is the firmware's;
-    `counts` are Intel's thermal throttle events since boot."""
+    `counts` are Intel's thermal throttle events since boot; `busy` is how many seconds the cores in use did
+    something, or were taken by a hypervisor, since boot."""
 
     governor: str | None
     frequencies: tuple[float, ...]
@@ -40,6 +41,7 @@ class Reading:
     word: int | None
     under_voltage: bool | None
     counts: dict[str, int] | None
+    busy: float | None = None
 
     def document(self) -> dict[str, Any]:
         """The result file's `before` and `after`; the frequency is that of the slowest core."""
@@ -54,7 +56,7 @@ class Reading:
         }
 
 
-class Machine:
+class Sensors:
     """Where this machine tells; found once, so that a reading opens a handful of files.
 
     `cores` are those in use (all that this process may use), `relay` the file that the host refreshes.
@@ -95,10 +97,27 @@ class Machine:
             firmware.parse(text_of(self._word) or str(self._told("firmware") or "")),
             "1" in alarms if any(alarms) else None,
             None if brief else self._counts(),
+            None if brief else self._busy(),
         )
 
     def _told(self, name: str) -> Any:
         return firmware.relayed(self._relay, self._root).get(name) if self._relay else None
+
+    def _busy(self) -> float | None:
+        """Sum /proc/stat over the cores in use: all but idle and waiting; guests are in user and nice too."""
+        lines = text_of(self._root / "proc/stat").splitlines()
+        words = [line.split() for line in lines if line.startswith("cpu")]
+        ticks = {name: [int(number) for number in rest[:8]] for name, *rest in words}
+        rows = [ticks.get(cpu.name) for cpu in self._cpus]
+        if not all(rows):
+            return None
+        busy = sum(sum(row) - row[3] - row[4] for row in rows if row)
+        return busy / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def cores(self) -> int:
+        """How many cores are in use."""
+        return len(self._cpus)
 
     def _counts(self) -> dict[str, int] | None:
         """Thermal throttle events since boot, of the cores in use and of their packages."""

@@ -25,7 +25,7 @@ from bench.budget import AGREEMENT_SHARE, affordable
 from bench.calibration import calibrate
 from bench.courier import Courier
 from bench.errors import ArtifactError, KitError, MeasureError, UsageError
-from bench.machine import Machine
+from bench.machine import Sensors
 from bench.matrix import SEEDS
 from bench.recorder import Recorder
 from bench.samples import Library, open_images, open_labels
@@ -127,7 +127,7 @@ class Work:
         self.run = Path(spec["results"])
         self.artifact = Path(spec["artifact"])
         artifacts.verify(self.artifact, spec["artifact_sha256"])
-        self.machine = Machine(relay=Path(spec["relay"]) if spec["relay"] else None)
+        self.machine = Sensors(relay=Path(spec["relay"]) if spec["relay"] else None)
         self.images = open_images(Path(spec["data"]))
         first = spec["cells"][0]
         for fact in ("framework", "model", "method", "isa"):

@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import firmware
-from bench.machine import Machine, Reading
+from bench.machine import Reading, Sensors
 
 INTERVAL_S = 1.0
 #: A Raspberry Pi slows its cores from 80 C (raspberrypi.com, "Frequency management and thermal control").
 HOT_C = 80.0
 #: Governors that ask for the highest frequency under load.
 _EAGER = ("performance", "ondemand", "schedutil")
+#: The share of the cores' time that others may take without a mark; the kit's own progress line takes some.
+OTHERS = 0.05
 
 
 class Watch:
     """Used as `with Watch(machine) as watched:` around a run; the facts are there when it ends."""
 
-    def __init__(self, machine: Machine, interval: float = INTERVAL_S) -> None:
+    def __init__(self, machine: Sensors, interval: float = INTERVAL_S) -> None:
         self._machine, self._interval = machine, interval
         self._readings: list[Reading] = []
         self._seconds = 0.0
@@ -34,6 +36,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         self._before, self._watching = self._machine.read(), self._machine.changes
+        self._started, self._own = time.monotonic(), time.process_time()
         if self._watching:
             self._thread.start()
         return self
@@ -42,6 +45,8 @@ class Watch:
         self._over.set()
         if self._watching:
             self._thread.join()
+        self._elapsed = time.monotonic() - self._started
+        self._own = time.process_time() - self._own
         self._after = self._machine.read()
 
     def document(self) -> dict[str, Any]:
@@ -50,7 +55,16 @@ class Watch:
             "before": self._before.document(),
             "during": self._during() if self._watching else None,
             "after": self._after.document(),
+            "others": self._others(),
         }
+
+    def _others(self) -> float | None:
+        """The share of the cores' time that other programs, and a hypervisor, took during the run."""
+        first, last = self._before.busy, self._after.busy
+        if first is None or last is None or not self._elapsed:
+            return None
+        share = (last - first - self._own) / (self._elapsed * self._machine.cores)
+        return round(min(max(share, 0.0), 1.0), 4)
 
     def _look(self) -> None:
         wait = self._interval / 2  # so that a run of one interval is looked at once
@@ -103,7 +117,7 @@ class Mark:
 
 def judge(row: Mapping[str, Any]) -> Mark | None:
     """The mark of one round of a result, None where nothing says that the machine was slowed."""
-    found = _found(row)
+    found = [*_found(row), *_disturbed(row)]
     if not found:
         return None
     hottest = temperature(row)
@@ -116,6 +130,11 @@ def temperature(row: Mapping[str, Any]) -> float | None:
     parts = [row["before"], row.get("during") or {}, row["after"]]
     told = [part["temperature_c"] for part in parts if part.get("temperature_c") is not None]
     return max(told, default=None)
+
+
+def _disturbed(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    share = row.get("others") or 0.0
+    return [("disturbed", f"others took {share:.0%} of the cores' time")] if share > OTHERS else []
 
 
 def _found(row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -22,10 +22,10 @@ import requests
 
 from bench.errors import BuildError
 from bench.matrix import Matrix
-from images import base, dockerfile, wheelhouse
+from images import base, builder, dockerfile, wheelhouse
 from images import lock as locks
 from images.engine import Ready
-from images.tarball import Member, entries, stream
+from images.tarball import Member, entries
 from images.workspace import Progress, Workspace
 
 if TYPE_CHECKING:
@@ -168,30 +168,16 @@ class _Builder:
     ) -> EngineImage:
         """Stream Dockerfile and files to the classic builder; return the tagged image."""
         old = base.find(self.client, tag)
-        said: list[str] = []
-        events = self.client.api.build(
-            fileobj=stream([("Dockerfile", text.encode()), *context]),
-            custom_context=True,
-            dockerfile="Dockerfile",
-            tag=tag,
-            platform=f"linux/{self.arch}",
-            buildargs=arguments,
-            labels=labels,
-            network_mode="none",
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        for event in events:
-            if "error" in event:
-                raise BuildError(
-                    f"the engine could not build: {event['error'].strip()}\n" + "\n".join(said[-5:]),
-                    where=tag,
-                    remedy="invoke doctor shows free disk space and the engine's state",
-                )
-            if line := event.get("stream", "").strip():
-                said.append(line)
-        new = self.client.images.get(tag)
+
+        def failed(why: str, said: Sequence[str]) -> BuildError:
+            return BuildError(
+                f"the engine could not build: {why}\n" + "\n".join(said[-5:]),
+                where=tag,
+                remedy="invoke doctor shows free disk space and the engine's state",
+            )
+
+        members = [("Dockerfile", text.encode()), *context]
+        new = builder.build(self.client, tag, self.arch, members, failed, buildargs=arguments, labels=labels)
         if old and old.id != new.id:  # gigabytes without a name; its parents go with it
             with contextlib.suppress(docker.errors.APIError):  # in use: then it stays
                 self.client.images.remove(old.id)

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import environment, firmware
 from bench import matrix as matrices
 from bench.errors import EngineError
-from bench.machine import Machine, Reading
+from bench.machine import Reading, Sensors
 from images.bytecode import image_python
 from images.engine import elsewhere, own_environment
 from images.engine_docker import DockerEngine
@@ -142,7 +142,7 @@ def _processor() -> Iterator[Fact]:
         missing = f"none of {', '.join(FLAGS)}"
         yield Fact("INT8 instructions", missing, "warn", "INT8 gains less here than on newer cores")
     yield Fact("cores", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
-    now = Machine().read()
+    now = Sensors().read()
     governor = now.governor
     if governor in (None, "performance"):
         yield Fact("frequency governor", governor or "not told by this machine (a virtual machine?)")

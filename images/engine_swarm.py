@@ -27,14 +27,14 @@ from docker.types import Mount as Volume
 
 from bench.errors import EngineError, UsageError
 from bench.matrix import Matrix
-from images import base, machine
+from images import base, builder, machine
 from images.base import USER
 from images.build import PREFIX, tag_of
 from images.engine import Launch, LaunchResult, Lines, OnLine, explain, out_of_memory, out_of_time
 from images.engine_docker import OWNER, owned_by_the_living, owner, speaking
 from images.engine_remote import INSIDE, RemoteEngine, contents, store_key
 from images.machine import Machine
-from images.tarball import Member, stream
+from images.tarball import Member
 from images.workspace import Workspace
 
 LABEL = "edgequant.platform"
@@ -124,19 +124,12 @@ class SwarmEngine(RemoteEngine):
 
     def _load(self, tag: str, under: str, cargo: list[Member], arch: str) -> Any:
         text = f"FROM {under}\nADD cargo.tar {INSIDE}/\n"
-        events = self.client.api.build(
-            fileobj=stream([("Dockerfile", text.encode()), ("cargo.tar", cargo)]),
-            custom_context=True,
-            tag=tag,
-            platform=f"linux/{arch}",
-            network_mode="none",
-            rm=True,
-            decode=True,
-        )
-        for event in events:
-            if "error" in event:
-                raise EngineError(f"cannot put artifacts into an image: {event['error'].strip()}")
-        return self.client.images.get(tag)
+        members = [("Dockerfile", text.encode()), ("cargo.tar", cargo)]
+
+        def failed(why: str, _: Sequence[str]) -> EngineError:
+            return EngineError(f"cannot put artifacts into an image: {why}")
+
+        return builder.build(self.client, tag, arch, members, failed)
 
     def _reachable(self, tag: str) -> str:
         """Return what nodes call an image: its tag on a swarm of one node, else its name in the registry."""
@@ -145,9 +138,12 @@ class SwarmEngine(RemoteEngine):
         name, _, version = tag.partition(":")
         there = f"{self._registry}/{name}"
         self.client.images.get(tag).tag(there, version)
-        for event in self.client.api.push(there, version, stream=True, decode=True):
-            if "error" in event:
-                raise EngineError(f"cannot push {there}:{version}: {event['error']}", where="--registry")
+        builder.push(
+            self.client,
+            there,
+            version,
+            lambda why, _: EngineError(f"cannot push {there}:{version}: {why}", where="--registry"),
+        )
         return f"{there}:{version}"
 
     def _template(

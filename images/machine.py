@@ -19,7 +19,7 @@ from typing import Any
 
 from bench import environment
 from bench.errors import EngineError, UsageError
-from bench.machine import Machine as Feeling
+from bench.machine import Sensors
 from images.workspace import MACHINES
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -32,7 +32,7 @@ open(path, "wb").write(base64.b64decode({packed!r}))
 sys.path.insert(0, path)
 from bench import environment, machine
 print(json.dumps({{"cpu": environment.cpu(), "cpus": sorted(os.sched_getaffinity(0)),
-    "governor": machine.Machine().read().governor, "machine": platform.machine(),
+    "governor": machine.Sensors().read().governor, "machine": platform.machine(),
     "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "kernel": platform.release(),
     "boot": machine.text_of(machine.Path({boot!r}))}}))
 """
@@ -73,7 +73,7 @@ def local() -> Machine:
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
         platform.release(),
-        Feeling().read().governor,
+        Sensors().read().governor,
         _BOOT.read_text().strip() if _BOOT.exists() else "",
     )
 

@@ -20,7 +20,7 @@ from bench import matrix as matrices
 from bench.errors import RegistryError, UsageError, unknown
 from bench.matrix import Matrix
 from bench.tables import rule
-from images import toml
+from images import builder, toml
 from images.base import VARIANTS
 from images.build import OCI, tag_of
 from images.engine_docker import DockerEngine, speaking
@@ -189,21 +189,21 @@ class _Pusher:
     def _push(self, local: str, tag: str) -> str:
         """Let the engine push, and return the digest it names."""
         remote = self.registry.repository(self.repository)
-        digest = ""
-        with speaking(f"the engine failed while pushing {remote}:{tag}", AGAIN):
+        where = f"{remote}:{tag}"
+        with speaking(f"the engine failed while pushing {where}", AGAIN):
             self.client.images.get(local).tag(remote, tag)
             try:
-                for event in self.client.api.push(remote, tag, stream=True, decode=True):
-                    if "error" in event:
-                        raise RegistryError(
-                            f"the push stopped: {event['error']}", where=f"{remote}:{tag}", remedy=AGAIN
-                        )
-                    digest = event.get("aux", {}).get("Digest", digest)
+                digest = builder.push(
+                    self.client,
+                    remote,
+                    tag,
+                    lambda why, _: RegistryError(f"the push stopped: {why}", where=where, remedy=AGAIN),
+                )
             finally:
-                self.client.images.remove(f"{remote}:{tag}")  # the name alone: the image has another
+                self.client.images.remove(where)  # the name alone: the image has another
         if not digest:
             raise RegistryError("the push ended before the engine named a digest", where=remote, remedy=AGAIN)
-        return str(digest)
+        return digest
 
     def _lost(self, digest: str) -> RegistryError:
         where = self.registry.repository(self.repository)

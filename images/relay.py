@@ -1,7 +1,7 @@
 """What the host tells the bench about this machine, because a container cannot see it.
 
 Two things: the firmware's word where the kernel has no file of it (the bench would need /dev/vcio), and
-Intel's throttle counters, which Docker masks since 28.0.2. The bench believes the file only where it runs
+Intel's throttle counters, which Docker masks since moby#49560. The bench believes the file only where it runs
 under the same kernel (bench/firmware.py), so nothing is told of a remote engine's machine.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import firmware
-from bench.machine import Machine, Reading
+from bench.machine import Reading, Sensors
 
 INTERVAL_S = 2.0  # as often as the kernel's own driver asks the firmware; vcgencmd takes milliseconds
 _PATIENCE_S = 5.0
@@ -25,7 +25,7 @@ _PATIENCE_S = 5.0
 @contextlib.contextmanager
 def relaying(path: Path, root: Path = Path("/")) -> Iterator[None]:
     """Refresh `path` while a launch runs, where this machine has something to relay."""
-    machine, over = Machine(root), threading.Event()
+    machine, over = Sensors(root), threading.Event()
     facts = _facts(machine)
     if not facts:
         path.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def relaying(path: Path, root: Path = Path("/")) -> Iterator[None]:
         thread.join()
 
 
-def _facts(machine: Machine) -> Mapping[str, Any]:
+def _facts(machine: Sensors) -> Mapping[str, Any]:
     found = machine.read()
     word = None if found.word is not None else firmware_word(found)  # a kernel's file needs no relay
     facts = {"firmware": None if word is None else hex(word), "throttle_counts": found.counts}

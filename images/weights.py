@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from bench import sources
 from bench.errors import ArtifactError, UsageError, unknown
 from bench.recipes import Recipe, sha256_file
 from bench.sources import Published
+from images.base import USER
 from images.engine import Engine, Launch, Mount
 from images.fetch import fetch
 
@@ -223,7 +226,7 @@ def gather(
     paths = {}
     for pin, origin in needed.items():
         if origin.path is not None:
-            paths[pin] = origin.path
+            paths[pin] = _readable(origin.path, pin, cache)
         else:
             url, file = places[pin]
             paths[pin] = fetch(url, cache / "weights" / file, pin, console)
@@ -232,6 +235,24 @@ def gather(
     )
     seen = {pin: engine.path(path, mounts) for pin, path in paths.items()}
     return weights.spec(seen), mounts
+
+
+def _readable(path: Path, pin: str, cache: Path) -> Path:
+    """Return the file, or a copy for the container where root alone may read it (as safetensors writes).
+
+    The container never runs as root; its user owns the copy, and nobody else may read it.
+    """
+    if os.getuid() or path.stat().st_mode & 0o004:
+        return path
+    copy = cache / "weights" / f"{pin[:12]}-{path.name}"
+    if not copy.exists():
+        partial = copy.with_suffix(".partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, partial)
+        partial.chmod(0o400)
+        os.chown(partial, USER, USER)
+        partial.rename(copy)
+    return copy
 
 
 def _places(origins: Sequence[Origin], engine: Engine, arch: str, cache: Path) -> dict[str, tuple[str, str]]:

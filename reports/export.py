@@ -100,6 +100,7 @@ def _timing(one: Timing) -> Row:
         "early_stopping": one.early_ns,
         "peak_memory": one.peak_memory_bytes,
         "slowed": str(one.mark) if one.mark else None,
+        "others_share": one.others,
         "host": one.machine or None,
     }
 

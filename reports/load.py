@@ -28,7 +28,7 @@ TIMED_SETTINGS = ("latency", "qps")
 class Timing:
     """One round's figures: latencies in nanoseconds a query by name (p50, p90, ...), None in
     some scenarios; `rate` in samples a second; `early_ns` is LoadGen's early-stopping estimate; `mark` says
-    that the machine was slowed meanwhile."""
+    that the machine was slowed meanwhile; `others` is the share of the cores' time that others took."""
 
     number: int
     valid: bool
@@ -41,6 +41,7 @@ class Timing:
     queries: int
     samples: int
     machine: str = ""
+    others: float | None = None
 
 
 @dataclass(frozen=True)
@@ -312,4 +313,5 @@ def _timing(one: Mapping[str, Any]) -> Timing:
         queries=one["queries"],
         samples=one["samples"],
         machine=one.get("machine", ""),
+        others=one.get("others"),
     )

@@ -38,6 +38,13 @@ def test_a_platform_holds_for_the_whole_line_in_both_orders(line: tuple[str, ...
     assert done.returncode == 3
 
 
+@pytest.mark.parametrize("line", [("verify", "--help"), ("reproduce", "--artifacts"), ("publish", "--image")])
+def test_a_flag_is_no_name(line: tuple[str, ...]) -> None:
+    done = kit(*line)
+    assert done.returncode == 3
+    assert f"before {line[1]}\n  -> invoke --help {line[0]}" in done.stderr
+
+
 def test_two_values_on_one_line_are_refused() -> None:
     done = kit("build", "--platform", "rpi4", "run", "--platform", "host")
     assert done.returncode == 3

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import firmware, results
-from bench.machine import Machine, Reading
+from bench.machine import Reading, Sensors
 from bench.watch import Mark, Watch, judge
 from images import doctor
 from images.relay import relaying
@@ -26,7 +28,7 @@ SOON = 0.02  # seconds between looks
 PATIENCE = 20.0  # seconds until a look that never comes is a failure
 
 
-class Counted(Machine):
+class Counted(Sensors):
     """A machine that knows how often it was looked at."""
 
     looks = 0
@@ -165,10 +167,10 @@ def test_a_powersave_governor_is_not_a_drop(tmp_path: Path) -> None:
 def test_every_core_in_use_is_looked_at(tmp_path: Path) -> None:
     machines.policy(tmp_path, 0, (0, 1), 1_800_000)
     machines.policy(tmp_path, 2, (2, 3), 2_400_000, scaling_governor="performance")
-    both = Machine(tmp_path, (1, 3)).read()
+    both = Sensors(tmp_path, (1, 3)).read()
     assert both.frequencies == (1800.0, 2400.0)
     assert both.governor == "ondemand, performance"
-    assert Machine(tmp_path, (2, 3)).read().frequencies == (2400.0,)
+    assert Sensors(tmp_path, (2, 3)).read().frequencies == (2400.0,)
 
 
 def test_an_intel_processor_is_marked_by_its_counters_alone(tmp_path: Path) -> None:
@@ -191,13 +193,13 @@ def test_a_virtual_machine_that_tells_nothing_is_not_watched(tmp_path: Path) -> 
     told = {name: value for name, value in row["before"].items() if value is not None}
     assert told == {"frequency_mhz": 2299.998}
     assert judge(row) is None
-    assert Machine(tmp_path / "nothing").read().document()["frequency_mhz"] is None
+    assert Sensors(tmp_path / "nothing").read().document()["frequency_mhz"] is None
 
 
 def test_files_that_cannot_be_read_are_not_told(tmp_path: Path) -> None:
     root = machines.pi(tmp_path, "no such word")
     machines.write(root, {f"{machines.ZONE}/temp": "broken", "sys/class/hwmon/hwmon1/in0_lcrit_alarm": ""})
-    found = Machine(root, machines.CORES).read()
+    found = Sensors(root, machines.CORES).read()
     assert found.temperature is found.word is found.under_voltage is None
 
 
@@ -272,9 +274,9 @@ def test_counters_that_a_container_does_not_see_are_relayed(tmp_path: Path) -> N
     host, relay = machines.xeon(tmp_path / "host"), tmp_path / "relay.json"
     container = machines.xeon(tmp_path / "container", masked=True)
     with relaying(relay, host):
-        counts = Machine(container, machines.CORES, relay).read().counts
+        counts = Sensors(container, machines.CORES, relay).read().counts
     # the tests' own machine may lack cores that the staged one has
-    assert counts == Machine(host).read().counts
+    assert counts == Sensors(host).read().counts
     assert counts is not None
 
 
@@ -312,7 +314,7 @@ def test_a_vcgencmd_that_may_not_ask_tells_nothing(tmp_path: Path, vcgencmd: Pat
 
 
 def test_the_doctor_tells_of_throttling_as_far_as_anything_does(tmp_path: Path, vcgencmd: Path) -> None:
-    pi = Machine(machines.pi(tmp_path / "pi"), machines.CORES).read()
+    pi = Sensors(machines.pi(tmp_path / "pi"), machines.CORES).read()
     vcgencmd.write_text("throttled=0x50000\n")
     fact = doctor.throttling(pi)
     assert (fact.status, fact.value) == ("warn", "firmware says under-voltage occurred, throttling occurred")
@@ -320,5 +322,42 @@ def test_the_doctor_tells_of_throttling_as_far_as_anything_does(tmp_path: Path, 
     assert doctor.throttling(pi).value == "none since start"
     vcgencmd.write_text("")
     assert doctor.throttling(pi).value == "not told by this machine"
-    xeon = Machine(machines.xeon(tmp_path / "xeon"), machines.CORES).read()
+    xeon = Sensors(machines.xeon(tmp_path / "xeon"), machines.CORES).read()
     assert doctor.throttling(xeon).value == "13 events since start"
+
+
+def accounted(busy: int, stolen: int = 0) -> dict[str, str]:
+    """/proc/stat of four cores that were `busy` and `stolen` ticks each, and idle for long."""
+    rows = [f"cpu{core} {busy} 0 0 90000 500 0 0 {stolen} {busy} 0" for core in machines.CORES]
+    return {"proc/stat": "\n".join(["cpu  1 2 3 4 5 6 7 8 9 0", *rows, "intr 12345 0 1"])}
+
+
+def test_what_other_programs_and_the_hypervisor_take_is_told(tmp_path: Path) -> None:
+    assert watched(machines.pi(tmp_path / "silent"))["others"] is None
+    alone = watched(machines.write(machines.pi(tmp_path / "alone"), accounted(700)))
+    assert alone["others"] == 0.0, "idle and waiting is nobody's"
+    assert judge(alone) is None
+    shared = watched(
+        machines.write(machines.pi(tmp_path / "shared"), accounted(700)), accounted(700, stolen=10**6)
+    )
+    assert shared["others"] == 1.0
+    assert judge(shared) == Mark("disturbed", "others took 100% of the cores' time, 61.2 °C")
+
+
+def test_a_program_beside_the_run_is_seen_on_this_machine() -> None:
+    spin = "import time\nend = time.time() + 60\nwhile time.time() < end: pass"
+    machine = Sensors()
+    beside = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(machine.cores)]
+    try:
+        with Watch(machine) as watch:
+            time.sleep(1)
+    finally:
+        for process in beside:
+            process.kill()
+            process.wait()
+    assert watch.document()["others"] > 0.5
+    with Watch(machine) as watch:
+        end = time.thread_time() + 0.5
+        while time.thread_time() < end:
+            pass
+    assert watch.document()["others"] < 1 - 0.4 / machine.cores, "what the run itself does is its own"
