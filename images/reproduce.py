@@ -227,7 +227,7 @@ def _bring(session: Session, found: PublishedSet, folder: Path, given: str) -> N
             where=str(path),
             remedy="get the right one, or leave it out: the artifacts are then made again and compared",
         )
-    say(f"artifacts: {transfer.load(session.workspace, path)} imported from {path.name}")
+    say(f"{path.name}: {transfer.load(session.workspace, path)}")
 
 
 def _other(session: Session, found: PublishedSet) -> dict[str, str]:

@@ -133,8 +133,7 @@ def show_models(session: Session, target: str, source: str) -> None:
 
     console = Console()
     if source:
-        count = transfer.load(session.workspace, Path(source))
-        console.print(f"imported {count} artifacts from {source}")
+        console.print(f"{source}: {transfer.load(session.workspace, Path(source))}", soft_wrap=True)
     if store.plan(specification(session, str(session.workspace.cache))):
         session.build(quiet=True)
     prepared = prepare(session)

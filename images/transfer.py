@@ -12,6 +12,7 @@ import json
 import shutil
 import tarfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,17 +57,32 @@ def write(chosen: list[Artifact], target: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load(workspace: Workspace, source: Path) -> int:
-    """Add an archive's artifacts to the cache and return how many it holds.
+@dataclass(frozen=True)
+class Loaded:
+    """How many artifacts an archive holds, and the labels of those that took another one's place."""
 
+    count: int
+    replaced: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if not self.replaced:
+            return f"{self.count} artifacts imported"
+        return (
+            f"{self.count} artifacts imported, in the place of what was made here: {', '.join(self.replaced)}"
+        )
+
+
+def load(workspace: Workspace, source: Path) -> Loaded:
+    """Add an archive's artifacts to the cache; they take the place of others of the same recipes.
+
+    Two machines may make other bytes of one recipe, and who imports wants those that were measured.
     Raises ArtifactError for a damaged archive, one of another kit, or content that is not what the
     manifest says; artifacts before it are kept, the one in question is not.
     """
     try:
         with tarfile.open(source, "r:gz") as tar, store.exclusive(workspace.cache):
             entries = _manifest(tar)
-            for key, entry in entries.items():
-                _load_one(workspace.cache, tar, key, entry)
+            replaced = [_load_one(workspace.cache, tar, key, entry) for key, entry in entries.items()]
     except FileNotFoundError:
         raise ArtifactError("no such file", where=str(source)) from None
     except (
@@ -83,7 +99,7 @@ def load(workspace: Workspace, source: Path) -> int:
             where=str(source),
             remedy="copy it again, or export it again",
         ) from None
-    return len(entries)
+    return Loaded(len(entries), tuple(filter(None, replaced)))
 
 
 def _manifest(tar: tarfile.TarFile) -> dict[str, dict[str, Any]]:
@@ -95,7 +111,8 @@ def _manifest(tar: tarfile.TarFile) -> dict[str, dict[str, Any]]:
     return entries
 
 
-def _load_one(cache: Path, tar: tarfile.TarFile, key: str, entry: dict[str, Any]) -> None:
+def _load_one(cache: Path, tar: tarfile.TarFile, key: str, entry: dict[str, Any]) -> str:
+    """Load one artifact; return its label if another one was there, else ""."""
     facts = entry["recipe"]
     recipe = Recipe(**{**facts, "inputs": tuple(facts["inputs"])})
     if recipe.key != key:
@@ -105,8 +122,9 @@ def _load_one(cache: Path, tar: tarfile.TarFile, key: str, entry: dict[str, Any]
             f"the archive's {recipe.dataset} arrays are of another version of the kit",
             remedy="export and import with the same commit",
         )
-    if store.lookup(cache, recipe):
-        return
+    here = store.lookup(cache, recipe)
+    if here and here.sha256 == entry["sha256"]:
+        return ""
     with store.workspace(cache, recipe) as directory:
         for name in entry["files"]:
             content = tar.extractfile(f"{key}/{name}")
@@ -116,3 +134,4 @@ def _load_one(cache: Path, tar: tarfile.TarFile, key: str, entry: dict[str, Any]
                 shutil.copyfileobj(content, target)
         store.verify(directory, entry["sha256"])
         store.store(cache, recipe, directory, {k: v for k, v in entry.items() if k not in OWN})
+    return recipe.label if here else ""

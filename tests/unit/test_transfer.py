@@ -13,9 +13,10 @@ from test_artifacts import fake, make_spec
 from bench import artifacts as store
 from bench.artifacts import Artifact
 from bench.errors import ArtifactError
-from bench.recipes import recipes
+from bench.recipes import Recipe, recipes
 from images import transfer
 from images.tarball import stream
+from images.transfer import Loaded
 from images.workspace import Workspace
 
 
@@ -35,12 +36,28 @@ def test_what_is_exported_arrives_whole_and_nothing_is_left_to_make(
 ) -> None:
     archive = tmp_path / "models.tar.gz"
     transfer.write(chosen, archive)
-    assert transfer.load(there, archive) == len(chosen)
+    assert transfer.load(there, archive) == Loaded(len(chosen), ())
     assert store.plan(make_spec(there.cache)) == []
     for artifact in chosen:
         if artifact.entry["recipe"]["framework"] != "dataset":
             store.verify(there.cache / "artifacts" / artifact.sha256, artifact.sha256)
-    assert transfer.load(there, archive) == len(chosen), "a second import changes nothing"
+    assert transfer.load(there, archive) == Loaded(len(chosen), ()), "a second import changes nothing"
+
+
+def test_an_import_takes_the_place_of_what_was_made_here(
+    chosen: list[Artifact], there: Workspace, tmp_path: Path
+) -> None:
+    transfer.write(chosen, tmp_path / "archive")
+    every = [Recipe(**{**a.entry["recipe"], "inputs": tuple(a.entry["recipe"]["inputs"])}) for a in chosen]
+    own = next(recipe for recipe in every if recipe.framework == "openvino")
+    made = fake(there.cache, own, b"other bytes of the same recipe")
+    loaded = transfer.load(there, tmp_path / "archive")
+    assert loaded == Loaded(len(chosen), (own.label,))
+    assert "in the place of what was made here: openvino" in str(loaded)
+    published = next(artifact for artifact in chosen if artifact.key == own.key)
+    found = store.lookup(there.cache, own)
+    assert found is not None
+    assert found.sha256 == published.sha256 != made.sha256
 
 
 def test_the_same_artifacts_give_the_same_bytes(chosen: list[Artifact], tmp_path: Path) -> None:
