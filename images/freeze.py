@@ -38,19 +38,31 @@ def freeze(session: Session, name: str, archive: str) -> Path:
     target = session.workspace.root / "reports" / "published" / name
     partial = target.with_name(f".{name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    (partial / "cells").mkdir(parents=True)
-    for cell_id in measured:
-        shutil.copyfile(session.run_dir / "cells" / f"{cell_id}.json", partial / "cells" / f"{cell_id}.json")
-    shutil.copyfile(session.run_dir / "run.json", partial / "run.json")
-    found = _describe(exact, name, run, measured, partial)
-    if archive:
-        found = dataclasses.replace(found, archives=_archive(exact, Path(archive)))
-    files.replace(partial / "set.toml", toml.dumps(asdict(found), COMMENT))
-    _render(partial, session.matrix)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    try:
+        _fill(partial, exact, name, run, measured, archive)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     sets.read(target)
     return target
+
+
+def _fill(
+    folder: Path, exact: Exact, name: str, run: dict[str, Any], measured: Mapping[str, Any], archive: str
+) -> None:
+    """Write the set's files; verdicts on the paper's claims come along where the run has them."""
+    (folder / "cells").mkdir(parents=True)
+    for cell_id in measured:
+        shutil.copyfile(exact.run_dir / "cells" / f"{cell_id}.json", folder / "cells" / f"{cell_id}.json")
+    shutil.copyfile(exact.run_dir / "run.json", folder / "run.json")
+    if (exact.run_dir / "claims.json").exists():
+        shutil.copyfile(exact.run_dir / "claims.json", folder / "claims.json")
+    found = _describe(exact, name, run, measured, folder)
+    if archive:
+        found = dataclasses.replace(found, archives=_archive(exact, Path(archive)))
+    files.replace(folder / "set.toml", toml.dumps(asdict(found), COMMENT))
+    _render(folder, exact.matrix)
 
 
 def _render(folder: Path, matrix: Matrix) -> None:
