@@ -112,6 +112,8 @@ def value_range(values: Iterable[Any]) -> str:
         return "\N{EN DASH}"
     if len(different) == 1:
         return different[0]
+    if all(isinstance(value, int) for value in found):
+        return f"{min(found):,} to {max(found):,}"
     if all(isinstance(value, (int, float)) for value in found):
         return f"{significant(min(found))} to {significant(max(found))}"
     return joined(sorted(different))

@@ -100,7 +100,7 @@ def blocks(page: Path) -> Iterator[tuple[str, str]]:
 
 def checkout(root: Path) -> Kit:
     """A checkout with a matrix of its own; the cache is shared."""
-    for name in CODE:
+    for name in (*CODE, "CITATION.cff", "LICENSE"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
     (root / "docs").mkdir()
