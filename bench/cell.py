@@ -67,6 +67,18 @@ class Filters:
     sweep: str = ""
     weights: Mapping[str, str] = field(default_factory=dict)
 
+    def admit(self, cell: Cell) -> bool:
+        """Whether framework, model, method and scenario of a cell are among those asked for."""
+        return all(
+            not names or value.lower() in {name.lower() for name in names}
+            for names, value in (
+                (self.frameworks, cell.framework),
+                (self.models, cell.model),
+                (self.methods, cell.method),
+                (self.scenarios, cell.scenario),
+            )
+        )
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -79,7 +79,7 @@ def memory_limit(root: Path = Path("/")) -> int | None:
         else:
             continue
         for file in files:
-            text = text_of(file).strip()
+            text = text_of(file)
             if text.isdigit() and int(text) < _NO_LIMIT:
                 return int(text)
     return None

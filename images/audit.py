@@ -57,14 +57,15 @@ def _settled(session: Session, spec: dict[str, Any], test: str) -> bool:
 
 def _measured(session: Session, prepared: Prepared) -> list[Launch]:
     """The plan's launches, each with those of its cells that have a result of what is prepared now."""
-    cells = session.run_dir / "cells"
 
     def has_result(spec: dict[str, Any]) -> bool:
-        path = cells / f"{spec['id']}.json"
+        path = results.path_of(session.run_dir, spec["id"])
         return path.exists() and results.load(path)["key"] == spec["key"]
 
     # In a folder without results everything is to do: the specs of all cells, round by round.
-    every = launches.todo(session.asking, prepared.artifacts, used(session, prepared), cells / "none")
+    every = launches.todo(
+        session.asking, prepared.artifacts, used(session, prepared), session.run_dir / "cells/none"
+    )
     found = [
         replace(launch, cells=tuple(spec for spec in launch.cells if has_result(spec)))
         for launch in every.launches
@@ -88,9 +89,7 @@ def _audit(session: Session, prepared: Prepared, launch: Launch, test: str) -> l
         words = event["reason"] or ("passed" if event["passed"] else "[red]not passed[/]")
         CONSOLE.print(f"audit {name}: {words}", highlight=False, soft_wrap=True)
 
-    took = [
-        results.load(session.run_dir / "cells" / f"{name}.json")["rounds"][0]["seconds"] for name in waiting
-    ]
+    took = [results.load(results.path_of(session.run_dir, name))["rounds"][0]["seconds"] for name in waiting]
     try:
         limit = SLACK * sum(took) + GRACE
         done = specs.launch(session, prepared, session.engine, [launch], limit, on_line, [test])

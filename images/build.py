@@ -55,8 +55,8 @@ def build(
     Raises BuildError for a wheel, base or image that cannot be made; the SDK's errors pass through.
     """
     ground = base.ensure(client, matrix.base, arch, workspace, progress)
-    builder = _Builder(matrix, arch, client, workspace, progress, str(ground.id))
-    return [builder.image(name) for name in names]
+    maker = _Builder(matrix, arch, client, workspace, progress, str(ground.id))
+    return [maker.image(name) for name in names]
 
 
 def up_to_date(

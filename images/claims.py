@@ -18,13 +18,13 @@ from images import docket
 from images.docket import Docket
 from images.session import Session
 from images.show import expected_speeds, minutes, seconds
+from reports.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
 
 if TYPE_CHECKING:  # reports/ is imported late: only this task and the report need it
     from reports.load import Run
 
 CONSOLE = Console()
-NOT_TESTABLE = "not testable here"
-STYLES = {"reproduced": "green", "not reproduced": "red", "undecided": "yellow"}
+STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "red", UNDECIDED: "yellow"}
 
 
 def show(session: Session, only: str) -> None:
@@ -160,7 +160,7 @@ def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> Non
             continue
         words = f"[{STYLES[row['verdict']]}]{SIGNS[row['verdict']]} {row['verdict']}[/]\n{row['scope']}"
         table.add_row(row["id"], row["expected"], row["measured_text"], words)
-        if row["verdict"] != "reproduced":
+        if row["verdict"] != REPRODUCED:
             why = ". ".join(filter(None, [row["explanation"], row["value_note"]]))
             reasons.append(f"{row['verdict']}: {row['id']}\n  {why}\n")
     device = verdict["device"]
@@ -181,7 +181,7 @@ def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> Non
 
 def _end(rows: Sequence[Mapping[str, Any]], failed: Sequence[FailedCellsError]) -> None:
     """End by verdict."""
-    against = [row["id"] for row in rows if row["verdict"] == "not reproduced"]
+    against = [row["id"] for row in rows if row["verdict"] == NOT_REPRODUCED]
     if against:
         raise NotReproducedError(f"{len(against)} of {len(rows)} claims not reproduced: {', '.join(against)}")
     if failed:

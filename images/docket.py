@@ -109,18 +109,7 @@ def missing(found: Docket, chosen: Sequence[str], filters: Filters) -> dict[str,
     """The cells without a result that the chosen claims need and the filters admit, by sweep."""
     cells: dict[str, set[Cell]] = {}
     for name in chosen:
-        admitted = {cell for cell in found.missing(name) if _admitted(cell, filters)}
+        admitted = {cell for cell in found.missing(name) if filters.admit(cell)}
         if admitted:
             cells.setdefault(found.file.claims[name].sweep, set()).update(admitted)
     return cells
-
-
-def _admitted(cell: Cell, filters: Filters) -> bool:
-    """Whether the command line's filters admit a cell."""
-    pairs = (
-        (filters.frameworks, cell.framework),
-        (filters.models, cell.model),
-        (filters.methods, cell.method),
-        (filters.scenarios, cell.scenario),
-    )
-    return all(not names or value.lower() in {name.lower() for name in names} for names, value in pairs)

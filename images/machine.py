@@ -20,7 +20,7 @@ from typing import Any
 from bench import environment
 from bench.errors import EngineError, UsageError
 from bench.machine import Sensors
-from images.workspace import MACHINES
+from images.workspace import ARCHES, MACHINES
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # What a container over there runs: the modules of the bench that look at a machine, and a question.
@@ -116,7 +116,6 @@ def _packed() -> str:
 
 def docker_arch(machine: str) -> str:
     """Docker's word for what the kernel calls a machine; UsageError where the kit has none."""
-    names = {kernel: docker for docker, kernel in MACHINES.items()}
-    if machine not in names:
-        raise UsageError(f"this machine is {machine}; the kit knows {', '.join(names)}")
-    return names[machine]
+    if machine not in ARCHES:
+        raise UsageError(f"this machine is {machine}; the kit knows {', '.join(ARCHES)}")
+    return ARCHES[machine]

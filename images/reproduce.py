@@ -109,7 +109,7 @@ def reproduce(session: Session, words: str, archive: str, *, fresh: bool, no_lim
     measured = {
         cell.id: results.load(folder / "cells" / f"{cell.id}.json")
         for cell in sets.planned(run)
-        if cell.id in found.cells and _wanted(session, cell)
+        if cell.id in found.cells and session.filters.admit(cell)
     }
     if not measured:
         raise UsageError("these filters leave no cell of the set", where=str(folder))
@@ -144,20 +144,6 @@ def _locate(session: Session, words: str) -> Path:
             return path.resolve()
     known = ", ".join(sorted(path.parent.name for path in shelf.glob("*/set.toml"))) or "none"
     raise UsageError(f"{words!r} is no published set. Known: {known}", where="reproduce")
-
-
-def _wanted(session: Session, cell: Cell) -> bool:
-    """Whether the filters of the command line let a cell through."""
-    asked = session.filters
-    return all(
-        not words or value.lower() in {word.lower() for word in words}
-        for words, value in (
-            (asked.frameworks, cell.framework),
-            (asked.models, cell.model),
-            (asked.methods, cell.method),
-            (asked.scenarios, cell.scenario),
-        )
-    )
 
 
 def _say_kit(session: Session, found: PublishedSet) -> None:

@@ -15,7 +15,7 @@ from bench.evidence import EXPECTED
 from bench.isa import LEVELS
 from bench.matrix import Matrix
 from reports.book import BASELINE, Chapter, Variant
-from reports.kernels import highest_isa
+from reports.kernels import highest, highest_isa
 from reports.load import Measured
 from reports.performance import Block, Row
 from reports.stats import Ratio
@@ -163,9 +163,9 @@ def _engine(one: Measured, facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _instructions(one: Measured, base: Measured | None, matrix: Matrix) -> Iterator[str]:
     """No 8-bit dot product: in the kernels' own names, else in the CPU's flags."""
-    highest = _highest(one)
+    reached = highest(one.evidence["facts"])
     flags, name = DOT_PRODUCTS.get(one.environment["machine"], (frozenset(), ""))
-    has = LEVELS.get(highest)
+    has = LEVELS.get(reached)
     if has is not None and not has & {"vnni", "asimd"}:
         yield f"No VNNI: its kernels reach {highest_isa(one.evidence['facts'], matrix)}, not further."
     elif (
@@ -176,11 +176,6 @@ def _instructions(one: Measured, base: Measured | None, matrix: Matrix) -> Itera
     ):
         yield f"This CPU has no {name}."
     order = list(LEVELS)
-    above = _highest(base) if base else ""
-    if base and has is not None and above in LEVELS and order.index(above) > order.index(highest):
+    above = highest(base.evidence["facts"]) if base else ""
+    if base and has is not None and above in LEVELS and order.index(above) > order.index(reached):
         yield f"FP32's kernels reach {highest_isa(base.evidence['facts'], matrix)}, these do not."
-
-
-def _highest(one: Measured) -> str:
-    isa = one.evidence["facts"].get("isa")
-    return str(isa.get("highest") or "") if isinstance(isa, Mapping) else ""

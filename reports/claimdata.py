@@ -10,8 +10,8 @@ from bench.isa import NATIVE
 from bench.matrix import Matrix
 from reports import paired, stats
 from reports.claimfile import ACCURACY, Claim, Want
-from reports.load import Accuracy, Measured, Run, Timing
-from reports.performance import Round, metric_percentile
+from reports.load import Accuracy, Measured, Run
+from reports.performance import Round, metric_percentile, round_of
 
 Cells = Mapping[Want, Measured]
 TIMED = ("speed", "speedup", "memory")
@@ -155,7 +155,7 @@ def _by_round(metric: str, want: Want, cells: Cells, matrix: Matrix, profile: st
     """Return the metric of a cell by round and machine; more is faster, or more memory."""
     one = cells[want]
     if metric == "memory":
-        return {_round(t): float(t.peak_memory_bytes) for t in one.timings if t.peak_memory_bytes}
+        return {round_of(t): float(t.peak_memory_bytes) for t in one.timings if t.peak_memory_bytes}
     own = _speed(one, matrix, profile)
     if metric == "speed":
         return own
@@ -166,14 +166,10 @@ def _by_round(metric: str, want: Want, cells: Cells, matrix: Matrix, profile: st
 def _speed(one: Measured, matrix: Matrix, profile: str) -> dict[Round, float]:
     """Samples a second, or queries a second at the latency that the scenario reports, by round."""
     if matrix.scenarios[one.cell.scenario].metric == "throughput":
-        return {_round(timing): timing.rate for timing in one.timings}
+        return {round_of(timing): timing.rate for timing in one.timings}
     name = f"p{metric_percentile(matrix, profile, one.cell.scenario)}"
-    latencies = {_round(timing): (timing.latency_ns or {}).get(name) for timing in one.timings}
+    latencies = {round_of(timing): (timing.latency_ns or {}).get(name) for timing in one.timings}
     return {number: 1e9 / value for number, value in latencies.items() if value}
-
-
-def _round(timing: Timing) -> Round:
-    return timing.number, timing.machine
 
 
 def _trend(lines: Sequence[Mapping[Round, float]]) -> Figure | str:

@@ -16,9 +16,9 @@ from bench.errors import MatrixError, unknown
 from bench.isa import NATIVE
 from bench.matrix import Matrix
 from bench.tables import Place, read, rule
+from reports.book import BASELINE
 
 FILE = Path(__file__).with_name("claims.toml")
-BASELINE = "FP32"
 #: Metrics in points of top-1; every other metric is a ratio.
 ACCURACY = ("top1", "top1-change")
 
@@ -81,6 +81,11 @@ class Claim:
     batches: Annotated[tuple[int, ...], rule(items={"minimum": 1})] = ()
     isas: tuple[str, ...] = ()
     needs: str = ""
+
+
+def margin(claim: Claim, tolerance: Tolerance) -> float:
+    """Return how far from the value a figure may lie, in the figure's own unit."""
+    return tolerance.share * (1.0 if claim.metric in ACCURACY else abs(claim.value))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.isa import NATIVE
 from bench.matrix import Matrix
+from images.workspace import ARCHES
 from reports import claimfile, claimtext
 from reports.claimdata import (
     CONTRADICTS,
@@ -35,8 +36,6 @@ NOT_REPRODUCED = "not reproduced"
 UNDECIDED = "undecided"
 NOT_TESTABLE = "not testable here"
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_TESTABLE)
-
-ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -152,8 +151,7 @@ def judge(
 
 def accepted(claim: Claim, tolerance: Tolerance, *, direction: bool) -> tuple[float, float]:
     """Return the bounds within which a figure's interval must lie; of a `direction`, above 1 or below."""
-    value = claim.value
-    margin = tolerance.share * (1.0 if claim.metric in ACCURACY else abs(value))
+    value, margin = claim.value, claimfile.margin(claim, tolerance)
     if direction:
         return (1.0, math.inf) if value > 1 else (-math.inf, 1.0)
     low = -math.inf if claim.expect == "below" else value - margin

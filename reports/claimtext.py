@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from bench.matrix import Matrix
 from reports.claimdata import CONTRADICTS, HOLDS, MISSING, OPEN, Compared, Figure
-from reports.claimfile import ACCURACY, Claim, Tolerance, Want
+from reports.claimfile import ACCURACY, Claim, Tolerance, Want, margin
 from reports.text import TIMES, counted, fixed, joined, percent, points, title
 
 SHOWN = 3  # comparisons that an explanation names
@@ -57,9 +57,9 @@ def expected(claim: Claim, tolerance: Tolerance, *, direction: bool = False) -> 
         told = f"{claim.value:g}{TIMES} ±{percent(tolerance.share, 0)}"
         side = "above" if claim.value > 1 else "below"
         return f"{side} 1{TIMES} (the paper's device: {told})" if direction else told
-    margin = tolerance.share * (1.0 if claim.metric in ACCURACY else abs(claim.value))
-    limit = claim.value - margin if claim.expect == "above" else claim.value + margin
-    words = {"above": "at least", "below": "at most"}[claim.expect] if margin else claim.expect
+    room = margin(claim, tolerance)
+    limit = claim.value - room if claim.expect == "above" else claim.value + room
+    words = {"above": "at least", "below": "at most"}[claim.expect] if room else claim.expect
     if claim.of == "trend":
         return f"{words} {percent(limit, 0)} of pairs in order"
     return f"{words} {points(limit)} points" if claim.metric in ACCURACY else f"{words} {limit:.4g}{TIMES}"

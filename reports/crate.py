@@ -27,7 +27,7 @@ from invoke.vendor import yaml
 from bench.errors import BuildError, ResultError, UsageError
 from bench.matrix import Matrix
 from images import lock
-from images.workspace import MACHINES, Workspace
+from images.workspace import ARCHES, Workspace
 from reports import export
 from reports.load import Run
 
@@ -147,9 +147,8 @@ def _made_with(run: Run, matrix: Matrix, root: Path) -> dict[str, Content] | Non
     if not path.is_file() or digest(path) != run.facts["kit"]["matrix_sha256"]:
         return None
     found: dict[str, Content] = {"matrix.toml": path}
-    arches = {machine: arch for arch, machine in MACHINES.items()}
     for one in run.measured:
-        image, arch = matrix.frameworks[one.cell.framework].image, arches[one.environment["machine"]]
+        image, arch = matrix.frameworks[one.cell.framework].image, ARCHES[one.environment["machine"]]
         path = Workspace(root).lock(image, arch)
         try:
             if lock.read(path).digest != one.environment["lock"]:

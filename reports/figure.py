@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from bench.matrix import Matrix
+from images.workspace import ARCHES
 from reports import charts
 from reports.command import measures
 from reports.downloads import svg_url
@@ -22,7 +23,6 @@ from reports.text import joined, title, value_range
 from reports.views import ChapterView
 
 PAIRS, TRIPLES = 700, 400  # widest charts of which two and three stand side by side
-ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,15 @@ def evidence(chapter: Chapter, matrix: Matrix) -> tuple[Evidence, ...]:
     return tuple(row for variant in chapter.variants for row in _rows(variant, matrix))
 
 
-def highest_isa(facts: Mapping[str, Any], matrix: Matrix) -> str:
-    """Return the highest level of the evidence (bench/isa.py), as the matrix titles it; "" for none."""
+def highest(facts: Mapping[str, Any]) -> str:
+    """Return the highest level of the evidence, by its name in bench/isa.py; "" for none."""
     isa = facts.get("isa")
-    name = str(isa.get("highest") or "") if isinstance(isa, dict) else ""
+    return str(isa.get("highest") or "") if isinstance(isa, Mapping) else ""
+
+
+def highest_isa(facts: Mapping[str, Any], matrix: Matrix) -> str:
+    """Return the highest level of the evidence, as the matrix titles it; "" for none."""
+    name = highest(facts)
     level = matrix.isas.get(name.upper())
     return level.title if level else name
 

@@ -166,9 +166,14 @@ def _latency(name: str) -> Callable[[Timing], float | None]:
     return get
 
 
+def round_of(timing: Timing) -> Round:
+    """What makes two figures those of one round: its number, and the machine that measured it."""
+    return timing.number, timing.machine
+
+
 def _by_round(one: Measured, metric: Callable[[Timing], float | None]) -> dict[Round, float]:
     """Return a figure by round and machine: a ratio is taken on one device."""
-    values = {(timing.number, timing.machine): metric(timing) for timing in one.timings}
+    values = {round_of(timing): metric(timing) for timing in one.timings}
     return {number: value for number, value in values.items() if value is not None}
 
 

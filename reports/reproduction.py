@@ -16,6 +16,7 @@ from bench.matrix import Matrix
 from reports.book import BASELINE
 from reports.compare import Comparison, Pair, compare, name_of
 from reports.judge import INCOMPARABLE
+from reports.kernels import highest
 from reports.load import FAILED, Measured, Run
 from reports.text import counted, joined
 
@@ -123,7 +124,10 @@ def _others(one: Measured, other: Measured, matrix: Matrix) -> Iterator[str]:
     if a["threads"] != b["threads"]:
         yield f"{a['threads']} threads there, {b['threads']} here"
     if _path(one) != _path(other):
-        ours, theirs = _isa(other) or "unnamed", _isa(one) or "unnamed"
+        ours, theirs = (
+            highest(other.evidence["facts"]) or "unnamed",
+            highest(one.evidence["facts"]) or "unnamed",
+        )
         told = f"up to {theirs} there, {ours} here" if ours != theirs else "see the evidence"
         yield f"another code path ({told})"
     elif not _tells_all(one) and _levels(one, matrix) != _levels(other, matrix):
@@ -138,10 +142,6 @@ def _path(one: Measured) -> dict[str, Any]:
     """
     facts = dict(one.evidence["facts"])
     return {**facts, "onednn_kernels": sorted(facts.get("onednn_kernels", {}))}
-
-
-def _isa(one: Measured) -> str:
-    return str((one.evidence["facts"].get("isa") or {}).get("highest") or "")
 
 
 def _tells_all(one: Measured) -> bool:

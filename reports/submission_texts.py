@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.matrix import SEEDS, Matrix
 from bench.quantization import parameters
-from images.workspace import MACHINES
+from images.workspace import ARCHES
 from reports.export import DISCLAIMER
 from reports.load import Measured, Run
 from reports.text import NOT_RECORDED, memory
@@ -136,7 +136,7 @@ def _user_conf(one: Measured) -> str:
 
 def _calibration(one: Measured, run: Run, matrix: Matrix) -> str:
     cell, method = one.cell, matrix.methods[one.cell.method]
-    arch = {machine: arch for arch, machine in MACHINES.items()}[one.environment["machine"]]
+    arch = ARCHES[one.environment["machine"]]
     used = parameters(cell.framework, cell.method, arch)
     if method.kind == "none":
         what = "No quantization, hence no calibration."

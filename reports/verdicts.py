@@ -13,17 +13,17 @@ from typing import Any
 
 from bench import files
 from reports import claimtext
-from reports.claims import NOT_TESTABLE, VERDICTS, Device, Judged
+from reports.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, VERDICTS, Device, Judged
 from reports.load import Run
 
 SCHEMA = 1
 NAME = "claims.json"
 # A sign before each verdict's word, so that neither depends on colour.
 SIGNS = {
-    "reproduced": "\N{CHECK MARK}",
-    "not reproduced": "\N{BALLOT X}",
-    "undecided": "?",
-    "not testable here": "\N{EN DASH}",
+    REPRODUCED: "\N{CHECK MARK}",
+    NOT_REPRODUCED: "\N{BALLOT X}",
+    UNDECIDED: "?",
+    NOT_TESTABLE: "\N{EN DASH}",
 }
 
 
