@@ -28,7 +28,7 @@ MANY = ("host", *FILTERS)  # options that take several values, comma-separated o
 SHARED = ("platform", "profile", "engine", "name", "weights", "dataset", "sweep", *MANY)
 HELP = {
     "platform": "device to speak of; default: this machine (`invoke list` names them)",
-    "profile": "how hard to measure: smoke, quick, paper-table1, mlperf-v2.1",
+    "profile": "how hard to measure: smoke, quick, thorough, paper-table1, mlperf-v2.1",
     "engine": "docker, native or auto (docker where an engine answers)",
     "host": "another machine's engine: ssh://user@name; repeated, the machines share the cells",
     "name": "name of the run, a folder of out/; default: <platform>-<profile> and what differs from it",

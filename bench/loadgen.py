@@ -236,11 +236,7 @@ def _queued(
             pending[first] = ids[first : first + batch]
         try:
             for first in range(0, len(ids), batch):
-                gathered = library.gathered
-                start = library.window(indices[first : first + batch])
-                runner.start(start, first)
-                if library.gathered != gathered:  # the scratch rows are in use until this one is done
-                    runner.wait()
+                runner.start(library.window(indices[first : first + batch]), first)
         except BaseException as error:
             failure.append(error)
         try:
@@ -250,6 +246,7 @@ def _queued(
         for first in list(pending):  # only what failed is still here
             finish(first)
 
+    library.release = runner.wait
     runner.on_done(answer if answers else lambda request, first: finish(first))
     return issue
 

@@ -36,7 +36,8 @@ class Library:
 
     Rows of `store`: the loaded samples; the first batch - 1 of them again, so that a window may wrap;
     `batch` rows of scratch for what has to be gathered. `loaded` is called after each load, when the
-    windows can be bound.
+    windows can be bound; `release` before the scratch rows are written over, to return when no inference
+    reads them any more.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class Library:
         self._order: list[int] = []
         self._position: dict[int, int] = {}
         self._in_scratch: list[int] = []
-        self.gathered = 0  # windows that could not be views, since the last load
+        self.gathered = 0  # how often the scratch rows were written since the last load
+        self.release: Callable[[], None] = lambda: None
 
     def load(self, indices: Sequence[int]) -> None:
         """LoadGen's LoadSamplesToRam: copy these images, in this order, normalised; no clock is running."""
@@ -64,6 +66,7 @@ class Library:
             self.store[count + row] = self.store[row % count]
         self._order = [*indices, *(indices[row % count] for row in range(extra))]
         self._position = {index: row for row, index in enumerate(indices)}
+        self._in_scratch = []
         self.gathered = 0
         self._loaded()
 
@@ -77,11 +80,15 @@ class Library:
     def window(self, indices: Sequence[int]) -> int:
         """The row where these samples (at most a batch) stand one after another, gathered if need be.
 
-        A gathered window shorter than the batch is padded with its first sample.
+        A gathered window shorter than the batch is padded with its first sample. The same window again is
+        there already: else TEST04, the same sample all the time, would time the gathering.
         """
         start = self._position[indices[0]]
         if self._batch == 1 or indices == self._order[start : start + self._batch]:
             return start
+        if indices == self._in_scratch:
+            return self._scratch
+        self.release()
         self.gathered += 1
         self._in_scratch = list(indices)
         for offset in range(self._batch):

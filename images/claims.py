@@ -96,6 +96,7 @@ def judge(session: Session, only: str, *, measure: bool, no_limit: bool) -> None
     report = own[0].report() if own else None
     rows = [row for row in verdict["claims"] if row["id"] in chosen]
     _print(rows, verdict)
+    _print_longer(rows, session)
     CONSOLE.print(f"Verdicts: {path}" + (f"; report: {report}#claims" if report else ""), soft_wrap=True)
     _end(rows, failed)
 
@@ -177,6 +178,28 @@ def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> Non
         f"most {percent(best_coverage(3), 0)} of cases, from six on in 95 %.",
         highlight=False,
     )
+
+
+def _print_longer(rows: Sequence[Mapping[str, Any]], session: Session) -> None:
+    """Print the command that decides the claims whose cells LoadGen called INVALID for want of time."""
+    from reports.claimdata import INVALID
+    from reports.text import counted
+
+    waiting = [
+        row["id"]
+        for row in rows
+        if row["verdict"] in (UNDECIDED, NOT_TESTABLE)
+        and any(one["reason"].startswith(INVALID) for one in row["comparisons"])
+    ]
+    longer = docket.longer(session.matrix, session.profile)
+    if waiting and longer:
+        CONSOLE.print(
+            f"LoadGen called cells of {counted(len(waiting), 'claim')} without a verdict INVALID: too few "
+            f"queries in the time that profile {session.profile} gives. With more (--list says how much):\n"
+            f"  ./invoke claims --profile {longer} --only {','.join(waiting)}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _end(rows: Sequence[Mapping[str, Any]], failed: Sequence[FailedCellsError]) -> None:

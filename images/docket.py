@@ -6,6 +6,7 @@ What a claim says and how it is judged is in reports/; here it becomes cells of 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,6 +74,20 @@ def _wants(claim: Claim, matrix: Matrix) -> list[Want]:
 
     groups = claimfile.comparisons(claim, matrix)
     return list(dict.fromkeys(want for group in groups for want in claimfile.cells(claim, group)))
+
+
+def longer(matrix: Matrix, profile: str) -> str:
+    """The next profile of the matrix whose rounds of performance may all last longer, "" for none."""
+
+    def last(name: str) -> list[float]:
+        return [load.max_duration or math.inf for load in matrix.profiles[name].scenarios.values()]
+
+    names = list(matrix.profiles)
+    for name in names[names.index(profile) + 1 :]:
+        pairs = zip(last(name), last(profile), strict=True)
+        if matrix.profiles[name].performance and all(more > less for more, less in pairs):
+            return name
+    return ""
 
 
 def why_none(claim: Claim, session: Session) -> str:

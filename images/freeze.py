@@ -25,11 +25,8 @@ def freeze(session: Session, name: str, archive: str) -> Path:
     """Make the set `name` of the session's run, its artifacts written to `archive` ("": not written)."""
     if not name or name != Path(name).name or name.startswith("."):
         raise UsageError(f"{name!r} is not a folder name", where="--as")
-    run = runfile.read(session.run_dir)
-    if run is None:
-        raise UsageError(
-            f"there is no run '{session.run_name}' in out/", remedy="invoke run, or give its --name"
-        )
+    run = runfile.read(session.existing_run)
+    assert run is not None
     measured = {path.stem: results.load(path) for path in sorted((session.run_dir / "cells").glob("*.json"))}
     measured = {name: measured[name] for name in (cell.id for cell in sets.planned(run)) if name in measured}
     if not measured:

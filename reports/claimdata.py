@@ -16,6 +16,7 @@ from reports.performance import Round, metric_percentile, round_of
 Cells = Mapping[Want, Measured]
 TIMED = ("speed", "speedup", "memory")
 NO_ROUND = "no round in common on one machine"
+INVALID = "INVALID"  # LoadGen's word; with it begins the reason of a comparison that lacks queries
 # States of one comparison.
 HOLDS, CONTRADICTS, OPEN, MISSING = "holds", "contradicts", "undecided", "not measured"
 
@@ -129,7 +130,7 @@ def invalid(cells: Cells) -> str:
         for timing in one.timings
         if not timing.valid
     }
-    return f"INVALID: {'; '.join(f'{name} ({why})' for name, why in bad.items())}" if bad else ""
+    return f"{INVALID}: {'; '.join(f'{name} ({why})' for name, why in bad.items())}" if bad else ""
 
 
 def figure(claim: Claim, group: Sequence[Want], cells: Cells, matrix: Matrix, profile: str) -> Figure | str:

@@ -124,7 +124,20 @@ def notices(run: Run) -> tuple[str, ...]:
     failed = [one for one in run.not_measured if one.state == "failed"]
     if failed:
         found.append(f"{counted(len(failed), 'cell')} failed; see the section on what was not measured.")
-    return (*found, *_slowed(run), *_governors(run))
+    return (*found, *_mixed(run), *_slowed(run), *_governors(run))
+
+
+def _mixed(run: Run) -> Iterable[str]:
+    """Name the frameworks whose cells ran in different images."""
+    images: dict[str, set[str]] = {}
+    for one in run.measured:
+        images.setdefault(one.cell.framework, set()).add(str(one.environment["engine"]["digest"]))
+    mixed = sorted(name for name, found in images.items() if len(found) > 1)
+    if mixed:
+        yield (
+            f"Not all cells of {joined(mixed)} ran in one image, so the kit was built again between them; "
+            "`invoke run --fresh` measures all in one."
+        )
 
 
 def _slowed(run: Run) -> Iterable[str]:

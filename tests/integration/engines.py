@@ -76,8 +76,8 @@ def second_engine(folder: Path) -> Iterator[SecondEngine]:
     if os.getuid() or not shutil.which("dockerd"):
         pytest.skip("starting a second engine needs root and dockerd")
     engine = SecondEngine(folder)
-    engine.start()
     try:
+        engine.start()
         yield engine
     finally:
         engine.remove()

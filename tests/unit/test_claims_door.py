@@ -169,6 +169,32 @@ def test_it_ends_by_the_verdicts_of_the_chosen_claims(root: Path, capsys: pytest
     assert by_id["openvino-om-faster"]["measured"]["value"] == pytest.approx(2.0)
 
 
+def test_what_lacked_time_names_the_longer_profile_that_decides_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = "pytorch-static-faster-x86"
+    runs(root, "openvino-om-faster", short, INT8_OM=2.0, INT8_SQ=2.0)
+    folder = root / "out" / "host-quick"
+    of = next(cell for cell in cells_of(short) if cell.scenario == "MultiStream")
+    rounds = results.load(results.path_of(folder, of.id))["rounds"]
+    fixtures.change(folder, of, rounds=[{**one, "result": "INVALID"} for one in rounds])
+    claims.judge(session(root), f"openvino-om-faster,{short}", measure=False, no_limit=False)
+    told = capsys.readouterr().out
+    assert "1 undecided" in told
+    assert f"./invoke claims --profile thorough --only {short}\n" in told
+    fixtures.change(folder, of, rounds=rounds)
+    claims.judge(session(root), f"openvino-om-faster,{short}", measure=False, no_limit=False)
+    assert "--profile thorough" not in capsys.readouterr().out
+
+
+def test_the_longer_profile_is_the_next_with_more_time_for_every_scenario() -> None:
+    matrix = fixtures.matrix()
+    found = {name: docket.longer(matrix, name) for name in ("smoke", "quick", "thorough", "paper-table1")}
+    assert found == {
+        "smoke": "thorough", "quick": "thorough", "thorough": "paper-table1", "paper-table1": "",
+    }  # fmt: skip
+
+
 def test_runs_of_another_cpu_are_not_used_and_said_so(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs(root, "openvino-om-faster", INT8_OM=2.0)
     host = {"cpu_model": "Another CPU", "machine": "x86_64", "flags": list(fixtures.FLAGS)}

@@ -347,6 +347,24 @@ def test_an_audited_queue_that_fails_still_completes_every_sample() -> None:
     assert failure
 
 
+@given(images=st.lists(st.integers(0, 7), min_size=1, max_size=24))
+def test_a_queue_never_gathers_over_rows_that_are_still_read(images: list[int]) -> None:
+    issue, paper, _, failure = system("Offline", Queue, 4, answers=True)
+    issue(list(range(len(images))), images)
+    assert paper.answers == dict(enumerate(images))
+    assert not failure
+
+
+def test_the_same_sample_all_the_time_is_gathered_once_and_stays_in_flight() -> None:
+    issue, _, runner, _ = system("Offline", Queue, 4)
+    seen_at_release: list[int] = []
+    runner.library.release = lambda: seen_at_release.append(len(runner.seen))
+    issue(list(range(16)), [3] * 16)
+    assert seen_at_release == [0]  # nothing was waited for before the end
+    assert runner.library.gathered == 1
+    assert runner.seen == [[3.0] * 4] * 4
+
+
 def test_a_stray_audit_config_stops_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "audit.config").write_text("*.*.mode = 1\n")

@@ -255,3 +255,12 @@ def test_mixed_environments_are_noticed(run: Path) -> None:
     document = results.load(results.path_of(run, of.id))
     fixtures.change(run, of, environment={**document["environment"], "threads": 1})
     assert any("not all taken in one environment" in notice for notice in provenance.notices(read(run)))
+
+
+def test_cells_of_one_framework_that_ran_in_two_images_are_noticed(run: Path) -> None:
+    assert not any("one image" in notice for notice in provenance.notices(read(run)))
+    of = cell("openvino", "FP32", "Offline")
+    environment = results.load(results.path_of(run, of.id))["environment"]
+    engine = {**environment["engine"], "digest": f"sha256:{fixtures.sha('another')}"}
+    fixtures.change(run, of, environment={**environment, "engine": engine})
+    assert any("Not all cells of openvino ran in one image" in one for one in provenance.notices(read(run)))
