@@ -26,7 +26,7 @@ from bench import files
 from bench.errors import UsageError
 from images.base import find
 from images.build import tag_of, up_to_date
-from images.engine_docker import DockerEngine
+from images.engine_docker import DockerEngine, speaking
 from images.session import Session
 from images.tarball import CHUNK
 from images.workspace import Workspace, size
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from docker.models.images import Image as EngineImage
 
 VERSION = "edgequant.version."
+REPLACED = "another build may have replaced it: run the same command again, what was weighed is kept"
 GZIP = 16 + zlib.MAX_WBITS  # zlib's word for a gzip header and trailer
 
 
@@ -144,7 +145,8 @@ def _weigh(workspace: Workspace, images: list[EngineImage], known: dict[str, int
     for image in track(images, "compressing layers", transient=True):
         missing = set(image.attrs["RootFS"]["Layers"]) - set(known)
         if missing:
-            known = {**known, **measure(image.save(chunk_size=CHUNK), missing)}
+            with speaking(f"{', '.join(image.tags) or image.id} cannot be exported", REPLACED):
+                known = {**known, **measure(image.save(chunk_size=CHUNK), missing)}
             files.replace(_store(workspace), json.dumps(known, indent=1, sort_keys=True))
     return known
 

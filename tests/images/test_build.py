@@ -25,7 +25,7 @@ from fixtures_images import (
 )
 from local_registry import LocalRegistry, registry
 
-from bench.errors import BuildError
+from bench.errors import BuildError, EngineError
 from images import base, build, inventory
 from images.engine_docker import DockerEngine
 from images.workspace import Workspace
@@ -156,6 +156,19 @@ def test_weighed_layers_are_what_a_push_sends(
         client.images.remove(f"{registry.host}/weighed:test")
     for layer, size in zip(layers, pushed, strict=True):
         assert weighed[layer] == pytest.approx(size, rel=0.03, abs=100)  # Go's gzip is not zlib's
+
+
+def test_an_image_that_goes_while_it_is_weighed_is_one_clear_error(
+    engine: DockerEngine, arch: str, client: docker.DockerClient, workspace: Workspace
+) -> None:
+    image = client.images.get(f"edgequant/test:{arch}")
+    forget(client, arch)
+    try:
+        with pytest.raises(EngineError, match=f"edgequant/test:{arch} cannot be exported") as caught:
+            inventory._weigh(workspace, [image], {})
+        assert "another build" in str(caught.value)
+    finally:
+        engine.build(arch, ["test"], print)
 
 
 def test_up_to_date_is_what_a_build_leaves_alone(
