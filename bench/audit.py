@@ -18,8 +18,9 @@ import numpy as np
 from bench import accuracy, files, results, verdict
 from bench.errors import MeasureError
 from bench.matrix import SEEDS
-from bench.measure import Subject, Work, reason_of
+from bench.measure import Work, reason_of
 from bench.samples import open_labels
+from bench.subject import Subject
 
 if TYPE_CHECKING:
     Emit = Callable[[Mapping[str, Any]], None]

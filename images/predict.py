@@ -1,6 +1,6 @@
 """How long a cell will take: from a measured speed where there is one, else from the model's size.
 
-The same arithmetic that bench/measure.py follows: warm-up and calibration, LoadGen's minimum counts
+The same arithmetic that bench/subject.py follows: warm-up and calibration, LoadGen's minimum counts
 and durations, and in the first round the comparison with the reference and the accuracy run.
 """
 

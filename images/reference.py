@@ -24,7 +24,7 @@ _HEAD = """# Reference
 
 Generated from the code by `invoke generate`, do not edit. What the words mean is in the README.
 """
-# The two that no class of bench.errors stands for; tasks.py ends with them.
+# The two that no class of bench.errors stands for; images/line.py ends with them.
 _OTHER_CODES = {9: "The disk is full.", 130: "Stopped by hand; the same command goes on."}
 
 
