@@ -85,7 +85,15 @@ def _claim(one: Judged) -> dict[str, Any]:
 def digest(run: Run) -> str:
     """Return a hash of all that a verdict reads of a run: another one means other measurements."""
     read = [
-        (one.cell.id, one.artifact["sha256"], [asdict(timing) for timing in one.timings], one.accuracy)
+        (
+            one.cell.id,
+            one.artifact["sha256"],
+            [
+                (row.number, row.machine, row.valid, row.latency_ns, row.rate, row.peak_memory_bytes)
+                for row in one.timings
+            ],
+            one.accuracy,
+        )
         for one in run.measured
     ]
     return hashlib.sha256(repr(read).encode()).hexdigest()
