@@ -91,7 +91,7 @@ class SwarmEngine(RemoteEngine):
         said: list[str] = []
 
         def run(command: Sequence[str]) -> str:
-            image = self._reachable(ground.tags[0])
+            image = self._reachable(_local(ground))
             result = self._job(self._template(image, command, {}), 120.0, said.append)
             if result.exit_code:
                 raise EngineError(f"a node could not be asked what it is: {result.reason}")
@@ -120,7 +120,7 @@ class SwarmEngine(RemoteEngine):
             tag = f"{PREFIX}cargo:{key}"
             found = None if mount.host.is_file() else base.find(self.client, tag)
             under = found or self._load(tag, str(under.id), contents(mount), request.arch)
-        return str(under.tags[0])
+        return _local(under)
 
     def _load(self, tag: str, under: str, cargo: list[Member], arch: str) -> Any:
         text = f"FROM {under}\nADD cargo.tar {INSIDE}/\n"
@@ -227,3 +227,8 @@ class SwarmEngine(RemoteEngine):
                     self.client.api.remove_service(service["ID"])
                     removed += 1
         return removed
+
+
+def _local(image: Any) -> str:
+    """Return the kit's own tag of an image, which may have one in a registry as well."""
+    return next(str(tag) for tag in image.tags if tag.startswith(PREFIX))

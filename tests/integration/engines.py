@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,13 @@ OWN = "unix:///var/run/docker.sock"
 
 
 class SecondEngine:
-    """A real dockerd that shares nothing with the machine's own but the kernel."""
+    """A real dockerd that shares nothing with the machine's own but the kernel.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    `prefix` starts it elsewhere (in a network namespace), `flags` are more of its options.
+    """
+
+    def __init__(self, folder: Path, prefix: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
+        self._folder, self._prefix, self._flags = folder, prefix, flags
         self.host = f"unix://{folder}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -30,7 +33,7 @@ class SecondEngine:
         folder = self._folder
         for stale in folder.glob("*.pid"):
             stale.unlink()
-        words = ["dockerd", "-H", self.host, "--pidfile", f"{folder}/docker.pid"]
+        words = [*self._prefix, "dockerd", "-H", self.host, "--pidfile", f"{folder}/docker.pid", *self._flags]
         words += ["--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec"]
         words += [
             "--bridge=none",
@@ -71,11 +74,13 @@ class SecondEngine:
 
 
 @contextlib.contextmanager
-def second_engine(folder: Path) -> Iterator[SecondEngine]:
+def second_engine(
+    folder: Path, prefix: Sequence[str] = (), flags: Sequence[str] = ()
+) -> Iterator[SecondEngine]:
     """A second engine for the length of a test module; skips where none can be started."""
     if os.getuid() or not shutil.which("dockerd"):
         pytest.skip("starting a second engine needs root and dockerd")
-    engine = SecondEngine(folder)
+    engine = SecondEngine(folder, prefix, flags)
     try:
         engine.start()
         yield engine
