@@ -59,11 +59,16 @@ def main(spec_path: str) -> int:
 
 
 def _jobs(missing: Sequence[Recipe]) -> list[Job[Recipe]]:
-    """One job for a model's weights and reference, and one for what a framework makes of them."""
-    jobs: dict[tuple[str, int, str], Job[Recipe]] = {}
+    """One job for a model's weights and reference, and one for what a framework makes of them.
+
+    TorchScript numbers the classes of a process, so that a file's bytes are the same every time only if its
+    process traced nothing before: PyTorch's artifacts have a job each.
+    """
+    jobs: dict[tuple[str, int, str, str], Job[Recipe]] = {}
     for recipe in missing:
         stage = _STAGES.get(recipe.framework, _CONVERTING)
-        key = (recipe.model, stage, recipe.framework if stage == _CONVERTING else "")
+        framework = recipe.framework if stage == _CONVERTING else ""
+        key = (recipe.model, stage, framework, recipe.key if framework == "pytorch" else "")
         jobs.setdefault(key, Job(stage, recipe.model, [])).steps.append(recipe)
     return list(jobs.values())
 

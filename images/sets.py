@@ -179,7 +179,7 @@ def of_run(
     """
     cells = tuple(cell for cell in planned(run) if cell.id in measured)
     labels = {cell.weights for cell in cells}
-    given = dict(session.given)
+    given = {**session.given, "name": session.run_name}  # what is named below is no part of its name
     if not given["weights"] and len(labels) == 1 and labels <= set(FOUND_BY_LABEL):
         [given["weights"]] = labels
     facts = {one.name: getattr(session, one.name) for one in dataclasses.fields(Session)}

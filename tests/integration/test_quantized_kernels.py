@@ -48,6 +48,24 @@ except ArtifactError as error:
 """
 
 
+BYTES = """
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+source = SimpleNamespace(module=model, calibration=images, scratch=Path("."))
+pytorch.convert(source, "INT8-SQ", {"engine": "x86", "calibration_samples": 16}, Path("."))
+print(json.dumps(hashlib.sha256(Path("model.pt").read_bytes()).hexdigest()))
+"""
+
+
+def test_torchscript_of_a_new_process_is_the_same_every_time(tmp_path: Path) -> None:
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (run(MODEL + BYTES, folder=folder) for folder in folders)
+    assert first == second
+
+
 def test_qnnpack_computes_relu6_within_the_convolution(tmp_path: Path) -> None:
     found = run(MODEL + KINDS, folder=tmp_path)
     assert "ConvReLU2d" in found["modules"]

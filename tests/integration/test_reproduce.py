@@ -55,19 +55,9 @@ def test_a_set_is_reproduced_from_its_registry_and_archive_and_a_false_one_is_no
 ) -> None:
     home = copy("schema = 1", "schema = 1 # the set's")
     for words in (
-        ("run", "--profile", "smoke", "--name", "tiny", *SMALL),
+        ("run", "--profile", "smoke", *SMALL),
         ("publish", "--registry", registry.host, "--image", "onnxruntime"),
-        (
-            "freeze",
-            "--profile",
-            "smoke",
-            "--name",
-            "tiny",
-            "--as",
-            "tiny",
-            "--artifacts",
-            f"{tmp_path}/tiny.tgz",
-        ),
+        ("freeze", "--profile", "smoke", "--as", "tiny", "--artifacts", f"{tmp_path}/tiny.tgz"),
     ):
         done = home.do(*words)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -84,6 +84,22 @@ def test_weights_and_reference_come_before_what_starts_from_them(
         assert order[:2] == ["canonical", "reference"]
 
 
+def test_torchscript_has_a_process_to_itself_and_others_share_one(tmp_path: Path) -> None:
+    wanted = [
+        *WANTED,
+        {"framework": "pytorch", "method": "FP32"},
+        {"framework": "pytorch", "method": "INT8-SQ"},
+    ]
+    spec = make_spec(tmp_path / "cache", wanted=wanted, models=["mobilenet_v2"])
+    jobs = [
+        [(recipe.framework, recipe.method) for recipe in job.steps]
+        for job in prepare._jobs(artifacts.plan(spec))
+    ]
+    assert [("pytorch", "FP32")] in jobs
+    assert [("pytorch", "INT8-SQ")] in jobs
+    assert [("tflite", "FP32"), ("tflite", "INT16x8"), ("tflite", "FP16")] in jobs
+
+
 @pytest.mark.parametrize(("bad", "reason"), [("killed", "memory ran out"), ("no such operator",) * 2])
 def test_one_that_fails_stops_no_other(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], bad: str, reason: str
