@@ -135,8 +135,9 @@ def test_sweeps_do_not_overflow(tmp_path: Path, filters: Filters, charts: int) -
         assert len(frame["charts"]) == charts  # type: ignore[arg-type]
 
 
-def test_verdicts_do_not_overflow(tmp_path: Path) -> None:
-    folder = rendered(tmp_path).parent
+def with_verdicts(folder: Path) -> Path:
+    """A report with verdicts on the paper's claims."""
+    folder = rendered(folder).parent
     planted, judging, verdicts = (
         importlib.import_module(name) for name in ("fixtures_claims", "reports.claims", "reports.verdicts")
     )
@@ -145,8 +146,26 @@ def test_verdicts_do_not_overflow(tmp_path: Path) -> None:
     found = planted.Results(runs, planted.MATRIX, "host", weights, "fashion-mnist")
     judged = judging.judge_all(planted.FILE, found, planted.device(), "quick")
     verdicts.write(folder, verdicts.document(judged, planted.device(), runs, "quick", "fashion-mnist"))
-    for frame in measure(render(folder, planted.MATRIX), 1):
+    return render(folder, planted.MATRIX)
+
+
+def test_verdicts_do_not_overflow(tmp_path: Path) -> None:
+    for frame in measure(with_verdicts(tmp_path), 1):
         assert frame["needs"] == frame["width"], frame
+
+
+def test_paper_shows_what_is_folded_but_no_lists_within_tables(tmp_path: Path) -> None:
+    assert BROWSER
+    report = with_verdicts(tmp_path)
+    folded = "[...document.querySelectorAll('details > :not(summary)')]"
+    shown = f"{folded}.map(one => [!!one.closest('table'), one.checkVisibility()])"
+    with tab(BROWSER, FLAGS, tmp_path / "profile-paper") as page:
+        page.open(report, 1000)
+        assert [True, False] in page.value(shown)
+        page.call("Emulation.setEmulatedMedia", media="print")
+        found = page.value(shown)
+    assert [True, True] not in found, "a row with all its comparisons takes a page"
+    assert [False, False] not in found
 
 
 def test_light_and_dark_follow_the_reader(report: Path) -> None:
