@@ -134,7 +134,7 @@ def summary(found: Comparison) -> str:
         return "No cell was measured by both runs."
     words = {judge.SAME: "the same"}
     order = (*judge.DECIDED, judge.UNDECIDED, judge.INCOMPARABLE)
-    counts = [f"{n} {words.get(verdict, verdict)}" for verdict in order if (n := found.count(verdict))]
+    counts = [f"{words.get(verdict, verdict)} in {n}" for verdict in order if (n := found.count(verdict))]
     told = f"{counted(len(found.pairs), 'cell')} measured by both: B is {joined(counts)}."
     changes = [one.answers.verdict for one in found.pairs if one.answers.change]
     if not changes:

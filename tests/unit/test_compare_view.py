@@ -70,7 +70,7 @@ def _columns(row: str) -> int:
 
 def test_page_says_who_is_faster_in_words(two: tuple[Path, Path]) -> None:
     text = told(*two).text
-    assert "2 regressions 5 cells measured by both: B is 2 slower and 3 the same." in text
+    assert "2 regressions 5 cells measured by both: B is slower in 2 and the same in 3." in text
     assert "Accuracy was compared in 1: no change shown." in text
     assert "1 cell in one run only" in text
     assert "B over A in speed : above 1, B is faster" in text
@@ -85,7 +85,7 @@ def test_page_says_who_is_faster_in_words(two: tuple[Path, Path]) -> None:
 
 def test_page_of_a_run_with_itself_has_no_regression(two: tuple[Path, Path]) -> None:
     text = told(two[0], two[0]).text
-    assert "no regression found 6 cells measured by both: B is 6 the same. Accuracy was compared in 2" in text
+    assert "no regression found 6 cells measured by both: B is the same in 6. Accuracy was compared in 2" in text
     assert "None: both runs measured the same kinds of cells." in text
 
 
@@ -99,7 +99,7 @@ def test_another_machine_is_told_before_any_ratio(two: tuple[Path, Path]) -> Non
 def test_a_page_without_a_verdict_is_not_praised(two: tuple[Path, Path]) -> None:
     alter(two[1], lambda document: document.update(rounds=document["rounds"][:1]))
     text = told(*two).text
-    assert "no speed decided 5 cells measured by both: B is 5 not decided." in text
+    assert "no speed decided 5 cells measured by both: B is not decided in 5." in text
     assert "no regression found 5 cells" not in text
 
 
