@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -18,10 +18,14 @@ from images import docket
 from images.docket import Docket
 from images.session import Session
 from images.show import expected_speeds, minutes, seconds
+from reports import claims, verdicts
+from reports.claimdata import INVALID, Results
 from reports.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
-
-if TYPE_CHECKING:  # reports/ is imported late: only this task and the report need it
-    from reports.load import Run
+from reports.claimtext import expected
+from reports.load import Run, read
+from reports.stats import best_coverage
+from reports.text import counted, percent
+from reports.verdicts import SIGNS
 
 CONSOLE = Console()
 STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "red", UNDECIDED: "yellow"}
@@ -29,8 +33,6 @@ STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "red", UNDECIDED: "yellow"}
 
 def show(session: Session, only: str) -> None:
     """Print the claims, what each needs and how long that takes here; nothing is run."""
-    from reports.claimtext import expected
-
     found = docket.find(session)
     chosen = docket.chosen(only, found.file)
     speeds = {name: expected_speeds(one) for name, one in found.sessions.items()}
@@ -72,9 +74,6 @@ def judge(session: Session, only: str, *, measure: bool, no_limit: bool) -> None
 
     Raises NotReproducedError where a chosen claim is not reproduced, else FailedCellsError for failed cells.
     """
-    from reports import claims, verdicts
-    from reports.claimdata import Results
-
     found = docket.find(session)
     chosen = docket.chosen(only, found.file)
     failed = _measure(found, docket.missing(found, chosen, session.filters), no_limit) if measure else []
@@ -119,8 +118,6 @@ def _measure(
 
 def _runs(sessions: Collection[Session]) -> list[Run]:
     """The runs of this platform and profile, the sessions' own first; all of the first one's CPU."""
-    from reports.load import read
-
     session = next(iter(sessions))
     own = [one.run_dir for one in sessions]
     out = session.workspace.root / "out"
@@ -148,10 +145,6 @@ def _cpu(run: Run) -> Any:
 
 def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> None:
     """Print the verdicts; words and signs, colour only beside them."""
-    from reports.stats import best_coverage
-    from reports.text import percent
-    from reports.verdicts import SIGNS
-
     table = Table(Column("claim", no_wrap=True), "expected", "measured", "verdict", box=SIMPLE)
     lacking: dict[str, list[str]] = {}
     reasons = []
@@ -182,9 +175,6 @@ def _print(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> Non
 
 def _print_longer(rows: Sequence[Mapping[str, Any]], session: Session) -> None:
     """Print the command that decides the claims whose cells LoadGen called INVALID for want of time."""
-    from reports.claimdata import INVALID
-    from reports.text import counted
-
     waiting = [
         row["id"]
         for row in rows

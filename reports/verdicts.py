@@ -15,6 +15,7 @@ from bench import files
 from reports import claimtext
 from reports.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, VERDICTS, Device, Judged
 from reports.load import Run
+from reports.performance import round_of
 
 SCHEMA = 1
 NAME = "claims.json"
@@ -89,7 +90,7 @@ def digest(run: Run) -> str:
             one.cell.id,
             one.artifact["sha256"],
             [
-                (row.number, row.machine, row.valid, row.latency_ns, row.rate, row.peak_memory_bytes)
+                (*round_of(row), row.valid, row.latency_ns, row.rate, row.peak_memory_bytes)
                 for row in one.timings
             ],
             one.accuracy,

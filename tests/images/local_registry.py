@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,17 +22,13 @@ class LocalRegistry:
         self.host = f"127.0.0.1:{self.port}"
         self.storage = folder / "registry"
         self._config = folder / "registry.yml"
-        self._config.write_text(
-            f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{self.host}'}}\n"
-            f"storage: {{filesystem: {{rootdirectory: {self.storage}}}}}\n{extra}"
-        )
+        self._config.write_text(configuration(self.host, self.storage) + extra)
         self._server: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
         """Start it, and return when it answers."""
-        command = ["docker-registry", "serve", str(self._config)]
-        self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._server = serve(self._config)
         for _ in range(100):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -46,6 +42,20 @@ class LocalRegistry:
             self._server.kill()
             self._server.wait()
             self._server = None
+
+
+def configuration(host: str, storage: Path) -> str:
+    """The registry's configuration (YAML) for this address and folder."""
+    return (
+        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{host}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {storage}}}}}\n"
+    )
+
+
+def serve(config: Path, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start docker-registry; `prefix` starts it elsewhere (in a network namespace)."""
+    command = [*prefix, "docker-registry", "serve", str(config)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def free_port() -> int:

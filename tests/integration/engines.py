@@ -89,6 +89,17 @@ def second_engine(
 
 
 @contextlib.contextmanager
+def swarm(engine: SecondEngine, address: str) -> Iterator[str]:
+    """A swarm that the engine manages; yields the id of its node."""
+    started = engine.docker("swarm", "init", "--advertise-addr", address, "--listen-addr", address)
+    assert started.returncode == 0, started.stderr
+    try:
+        yield engine.docker("node", "ls", "-q").stdout.strip()
+    finally:
+        engine.docker("swarm", "leave", "--force")
+
+
+@contextlib.contextmanager
 def ssh_server(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """A real sshd on loopback; yields ssh://user@127.0.0.1:port and the PATH whose ssh knows the key."""
     server = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")

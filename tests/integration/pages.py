@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shlex
 import shutil
@@ -138,14 +137,3 @@ def ilsvrc(root: Path) -> None:
 def weights(path: Path) -> None:
     """A state dict of MobileNetV2 that nobody trained."""
     run(WEIGHTS, str(path), folder=path.parent)
-
-
-@contextlib.contextmanager
-def swarm(docker: list[str], address: str) -> Iterator[str]:
-    """A swarm of one node for the length of a page; yields the node's id."""
-    words = [*docker, "swarm", "init", "--advertise-addr", address, "--listen-addr", address]
-    assert subprocess.run(words, capture_output=True).returncode == 0
-    try:
-        yield subprocess.run([*docker, "node", "ls", "-q"], capture_output=True, text=True).stdout.strip()
-    finally:
-        subprocess.run([*docker, "swarm", "leave", "--force"], capture_output=True)

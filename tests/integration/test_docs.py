@@ -12,7 +12,7 @@ from pathlib import Path
 import pages
 import pytest
 from checkout import ROOT
-from engines import second_engine, ssh_server
+from engines import second_engine, ssh_server, swarm
 from local_registry import LocalRegistry, free_port, registry
 
 from images import reference
@@ -56,7 +56,7 @@ def devices(page: pages.Page, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with (
         ssh_server(ssh) as (host, env),
         second_engine(engine) as second,
-        pages.swarm(["docker", "-H", second.host], address) as node,
+        swarm(second, address) as node,
     ):
         page.env |= {**env, "DOCKER_HOST": second.host}
         page.names |= {"ssh://pi@raspberrypi": host, "ssh://pi@a": host, "ssh://pi@b": second.host}

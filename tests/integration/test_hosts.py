@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from checkout import ROOT, Kit
-from engines import OWN, SecondEngine, second_engine, ssh_server
+from engines import OWN, SecondEngine, second_engine, ssh_server, swarm
 from local_registry import free_port
 
 SMALL = ("--framework", "openvino", "--method", "FP32")
@@ -101,19 +101,14 @@ def test_a_swarm_takes_the_cells_as_jobs_on_labelled_nodes(kit: Kit, second: Sec
     assert no_swarm.returncode == 4
     assert "manages no swarm" in no_swarm.stderr
     address = f"127.0.0.1:{free_port()}"  # this machine may have a swarm of its own
-    started = second.docker("swarm", "init", "--advertise-addr", address, "--listen-addr", address)
-    assert started.returncode == 0, started.stderr
-    try:
+    with swarm(second, address) as node:
         no_node = kit.run(*words)
         assert no_node.returncode == 4
         assert "docker node update --label-add edgequant.platform=host" in no_node.stderr
-        node = second.docker("node", "ls", "-q").stdout.strip()
         second.docker("node", "update", "--label-add", "edgequant.platform=host", node)
         done = kit.run(*words)
         assert done.returncode == 0, done.stdout + done.stderr
         jobs = second.docker("service", "ls", "-q").stdout
-    finally:
-        second.docker("swarm", "leave", "--force")
     assert jobs == "", "no job is left"
     names = {row["machine"] for result in kit.results().values() for row in result["rounds"]}
     assert names == {os.uname().nodename}

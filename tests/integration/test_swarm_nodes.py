@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from checkout import Kit
-from engines import SecondEngine, second_engine
+from engines import SecondEngine, second_engine, swarm
+from local_registry import configuration, serve
 
 NODES = {"edgequant-a": "10.99.77.1", "edgequant-b": "10.99.77.2"}
 REGISTRY = f"{NODES['edgequant-a']}:5000"
@@ -51,16 +51,8 @@ def inside(name: str) -> tuple[str, ...]:
 def registry(folder: Path) -> Iterator[None]:
     """Debian's docker-registry on the first node."""
     config = folder / "registry.yml"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{REGISTRY}'}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\n"
-    )
-    first = next(iter(NODES))
-    server = subprocess.Popen(
-        [*inside(first), "docker-registry", "serve", str(config)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    config.write_text(configuration(REGISTRY, folder / "registry"))
+    server = serve(config, inside(next(iter(NODES))))
     try:
         yield
     finally:
@@ -83,16 +75,15 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[SecondEngin
             prefix = (*inside(name), "unshare", "--uts", "sh", "-c", words, "sh")
             flags = ("--insecure-registry", REGISTRY)
             engines.append(stack.enter_context(second_engine(folder, prefix, flags)))
+        stack.enter_context(swarm(engines[0], NODES["edgequant-a"]))
         join(engines)
         yield engines
 
 
 def join(engines: list[SecondEngine]) -> None:
-    """Make the engines one swarm."""
+    """Let the second engine join the first one's swarm, and label both nodes."""
     manager, worker = engines
     here, there = NODES.values()
-    started = manager.docker("swarm", "init", "--advertise-addr", here, "--listen-addr", here)
-    assert started.returncode == 0, started.stderr
     token = manager.docker("swarm", "join-token", "-q", "worker").stdout.strip()
     address = f"{here}:2377"
     joined = worker.docker("swarm", "join", "--advertise-addr", there, "--token", token, address)
@@ -107,9 +98,7 @@ def test_two_nodes_share_the_cells_and_pull_from_the_registry(kit: Kit, nodes: l
     refused = kit.run(*words)
     assert refused.returncode == 3
     assert "name a --registry" in refused.stderr
-    started = time.monotonic()
     done = kit.run(*words, "--registry", REGISTRY)
-    print(f"{time.monotonic() - started:.0f} s")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(kit.results()) == 6
     machines = {
