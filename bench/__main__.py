@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.errors import KitError, UsageError, unknown
+from bench.common.errors import KitError, UsageError, unknown
 
 Emit = Callable[[Mapping[str, Any]], None]
 COMMANDS = ("audit", "harness", "measure", "prepare", "series", "sources", "speed")
@@ -40,25 +40,25 @@ def _parse(arguments: Sequence[str]) -> tuple[str, str]:
 
 def _dispatch(command: str, spec: str) -> int:
     if command == "prepare":
-        from bench import prepare
+        from bench.convert import prepare
 
         return prepare.main(spec)
     emit = _events()
     if command == "sources":
-        from bench import sources
+        from bench.convert import publishers
 
-        return sources.locate(spec, emit)
+        return publishers.locate(spec, emit)
     if command == "series":
-        from bench import series
+        from bench.measure import series
 
         return series.run(Path(spec), emit)
-    from bench import audit, harness, measure, speed
+    from bench.measure import audit, harness, launch, speed
 
     if command == "harness":
         emit({"event": "harness", **harness.measure()})
         return 0
-    launches = {"audit": audit.launch, "measure": measure.launch, "speed": speed.launch}
-    return launches[command](measure.read_spec(Path(spec)), emit)
+    launches = {"audit": audit.launch, "measure": launch.launch, "speed": speed.launch}
+    return launches[command](launch.read_spec(Path(spec)), emit)
 
 
 def _events() -> Emit:

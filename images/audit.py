@@ -11,8 +11,9 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import results, verdict
-from bench.errors import EngineError, FailedCellsError, UsageError
+from bench.common.errors import EngineError, FailedCellsError, UsageError
+from bench.measure import audit_rules
+from bench.store import results
 from images import launches, runfile, specs
 from images.launches import Launch
 from images.prepare import Prepared, prepare
@@ -41,7 +42,7 @@ def run(session: Session) -> None:
     measured = _measured(session, prepared)
     failed: list[str] = []
     for launch in measured:
-        for test in verdict.TESTS:
+        for test in audit_rules.TESTS:
             cells = tuple(spec for spec in launch.cells if not _settled(session, spec, test))
             if cells:
                 failed += _audit(session, prepared, replace(launch, cells=cells), test)
@@ -52,7 +53,7 @@ def run(session: Session) -> None:
 
 def _settled(session: Session, spec: dict[str, Any], test: str) -> bool:
     result = results.load(results.path_of(session.run_dir, spec["id"]))
-    return verdict.settled(session.run_dir, result, test) is not None
+    return audit_rules.settled(session.run_dir, result, test) is not None
 
 
 def _measured(session: Session, prepared: Prepared) -> list[Launch]:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import docker
 import docker.errors
 
-from bench.errors import BuildError
-from bench.matrix import Base
+from bench.common.errors import BuildError
+from bench.plan.matrix import Base
 from images import debian
 from images.bytecode import compile_tree
 from images.tarball import entries, stream

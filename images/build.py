@@ -20,8 +20,8 @@ import docker
 import docker.errors
 import requests
 
-from bench.errors import BuildError
-from bench.matrix import Matrix
+from bench.common.errors import BuildError
+from bench.plan.matrix import Matrix
 from images import base, builder, dockerfile, wheelhouse
 from images import lock as locks
 from images.engine import Ready

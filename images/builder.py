@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import KitError
+from bench.common.errors import KitError
 from images.tarball import Member, stream
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from bench.cell import Cell
-from bench.errors import FailedCellsError, NotReproducedError, ResultError, UsageError
+from bench.common.errors import FailedCellsError, NotReproducedError, ResultError, UsageError
+from bench.plan.cells import Cell
 from images import docket
 from images.docket import Docket
 from images.session import Session

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import BuildError
+from bench.common.errors import BuildError
 from images.workspace import epoch
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from bench.matrix import Image, Matrix
+from bench.plan.matrix import Image, Matrix
 from images.base import USER
 
 TEMPLATE = Path(__file__).with_name("Dockerfile.j2")

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.cell import Cell, Filters
-from bench.errors import UsageError, unknown
-from bench.matrix import Matrix
+from bench.common.errors import UsageError, unknown
+from bench.plan.cells import Cell, Filters
+from bench.plan.matrix import Matrix
 from images import runfile
 from images.session import Session
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import environment, firmware
-from bench import matrix as matrices
-from bench.errors import EngineError
-from bench.machine import Reading, Sensors
+from bench.common.errors import EngineError
+from bench.device import environment, firmware
+from bench.device.machine import Reading, Sensors
+from bench.plan import matrix as matrices
 from images.bytecode import image_python
 from images.engine import elsewhere, own_environment
 from images.engine_docker import DockerEngine

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bench.artifacts import Artifact
-from bench.errors import EngineError, UsageError, unknown
-from bench.matrix import Matrix
+from bench.common.errors import EngineError, UsageError, unknown
+from bench.plan.matrix import Matrix
+from bench.store.artifacts import Artifact
 from images.instructions import lacking
 from images.machine import Machine
 from images.workspace import Progress, Workspace, size
@@ -87,8 +87,8 @@ class Engine(Protocol):
     kind: str
     reason: str  # why this engine was taken, for the screen and for every result
     host: str  # as given with --host; "" for this machine's own
-    remote: bool  # whether results come back as events (bench/courier.py) instead of through a mount
-    takes_series: bool  # whether one launch takes a whole series (bench/series.py): a job of a swarm
+    remote: bool  # whether results come back as events (bench/measure/upload.py) instead of through a mount
+    takes_series: bool  # whether one launch takes a whole series (bench/measure/series.py): a job of a swarm
 
     def describe(self) -> dict[str, str]:
         """Return facts about the engine: "kind", "why" it was taken, "version", "arch", "kernel"."""

@@ -21,8 +21,8 @@ import requests
 import urllib3
 from docker.utils.socket import STDOUT, frames_iter
 
-from bench.errors import EngineError
-from bench.matrix import Matrix
+from bench.common.errors import EngineError
+from bench.plan.matrix import Matrix
 from images import machine
 from images.base import USER
 from images.build import build, tag_of

@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.errors import EngineError
-from bench.matrix import Matrix
+from bench.common.errors import EngineError
+from bench.plan.matrix import Matrix
 from images import lock as locks
 from images import machine
 from images.bytecode import image_python

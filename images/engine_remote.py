@@ -1,7 +1,7 @@
 """Engine `docker` on another machine (`--host ssh://pi@raspberrypi`): nothing of this one is mounted there.
 
 What a launch reads lies in one volume of that engine, filled through the engine's API: each directory
-once, under a key of its content. Results come back as events (bench/courier.py).
+once, under a key of its content. Results come back as events (bench/measure/upload.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import docker
 import docker.errors
 import requests
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from images import base, machine, tunnel
 from images.engine import Mount
 from images.engine_docker import DockerEngine, owner, speaking

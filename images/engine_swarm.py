@@ -25,8 +25,8 @@ from docker.types import (
 )
 from docker.types import Mount as Volume
 
-from bench.errors import EngineError, UsageError
-from bench.matrix import Matrix
+from bench.common.errors import EngineError, UsageError
+from bench.plan.matrix import Matrix
 from images import base, builder, machine
 from images.base import USER
 from images.build import PREFIX, tag_of

@@ -25,8 +25,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from bench import files, sources
-from bench.errors import ArtifactError
+from bench.common import files
+from bench.common.errors import ArtifactError
+from bench.convert import publishers
 
 ATTEMPTS = 5  # in a row without a new byte
 PAUSE_S = 1.0  # before the second attempt, doubled before each further one
@@ -38,7 +39,7 @@ Advance = Callable[[int, "int | None"], None]  # told the bytes that are here, a
 
 
 def fetch(url: str, target: Path, pin: str, console: Console) -> Path:
-    """Make sure that `target` is the file with this pin (see bench.sources), and return it.
+    """Make sure that `target` is the file with this pin (see bench.convert.publishers), and return it.
 
     A file that is already there is only checked. Raises ArtifactError for content with another hash, an
     HTTP error, no network; OSError for a full disk. What was downloaded before an error or Ctrl-C is kept
@@ -51,7 +52,7 @@ def fetch(url: str, target: Path, pin: str, console: Console) -> Path:
             _download(_Partial(url, target), pin, console)
         else:
             try:
-                sources.check(target, pin)
+                publishers.check(target, pin)
             except ArtifactError as error:
                 error.remedy = "delete it, and it is downloaded; or put the right one in its place"
                 raise
@@ -133,7 +134,7 @@ def _download(partial: _Partial, pin: str, console: Console) -> None:
                     ) from None
                 time.sleep(PAUSE_S * 2 ** (failures - 1))
     try:
-        sources.check(partial.path, pin)
+        publishers.check(partial.path, pin)
     except ArtifactError as error:
         partial.delete()
         remedy = (

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.errors import EngineError, UsageError
+from bench.common.errors import EngineError, UsageError
 from images.engine import Engine
 from images.launches import Launch
 from images.machine import Machine

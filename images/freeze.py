@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import files, results
-from bench.errors import UsageError
-from bench.matrix import Matrix
-from bench.recipes import sha256_file
+from bench.common import files
+from bench.common.errors import UsageError
+from bench.common.hashing import sha256_file
+from bench.plan.matrix import Matrix
+from bench.store import results
 from images import lock, publish, runfile, sets, toml, transfer
 from images.session import Session
 from images.sets import COMMENT, SCHEMA, Archive, Device, Exact, Image, Kit, PublishedSet

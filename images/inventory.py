@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import files
-from bench.errors import UsageError
+from bench.common import files
+from bench.common.errors import UsageError
 from images.base import find
 from images.build import tag_of, up_to_date
 from images.engine_docker import DockerEngine, speaking

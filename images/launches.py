@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import results
-from bench.artifacts import Artifact
-from bench.cell import Cell, Plan, key
-from bench.errors import ResultError
-from bench.isa import NATIVE
-from bench.matrix import Matrix, Profile
+from bench.common.errors import ResultError
+from bench.plan.cells import Cell, Plan, key
+from bench.plan.matrix import Matrix, Profile
+from bench.runtimes.isa import NATIVE
+from bench.store import results
+from bench.store.artifacts import Artifact
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from invoke import Call, Context, Executor, Exit, Task
 
-from bench.errors import KitError, UsageError
+from bench.common.errors import KitError, UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 FILTERS = ("framework", "model", "method", "scenario")

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.errors import BuildError
-from bench.matrix import Image
+from bench.common.errors import BuildError
+from bench.plan.matrix import Image
 from images import debian
 from images import lock as locks
 from images.lock import Lock

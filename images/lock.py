@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import matrix as matrices
-from bench.errors import BuildError
+from bench.common.errors import BuildError
+from bench.plan import matrix as matrices
 from images.pip import pip
 from images.workspace import MACHINES, PYTHON, Workspace
 

@@ -17,20 +17,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import environment
-from bench.errors import EngineError, UsageError
-from bench.machine import Sensors
+from bench.common.errors import EngineError, UsageError
+from bench.device import environment
+from bench.device.machine import Sensors
 from images.workspace import ARCHES, MACHINES
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # What a container over there runs: the modules of the bench that look at a machine, and a question.
-_LOOKING = ("__init__.py", "firmware.py", "machine.py", "environment.py")
+_LOOKING = (
+    "__init__.py",
+    *(f"device/{name}.py" for name in ("__init__", "firmware", "machine", "environment")),
+)
 _PROBE = """
 import base64, json, os, platform, sys, tempfile
 path = os.path.join(tempfile.mkdtemp(), "bench.zip")
 open(path, "wb").write(base64.b64decode({packed!r}))
 sys.path.insert(0, path)
-from bench import environment, machine
+from bench.device import environment, machine
 print(json.dumps({{"cpu": environment.cpu(), "cpus": sorted(os.sched_getaffinity(0)),
     "governor": machine.Sensors().read().governor, "machine": platform.machine(),
     "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "kernel": platform.release(),
@@ -107,7 +110,7 @@ def probe(name: str, system: str, run: Callable[[Sequence[str]], str]) -> Machin
 
 def _packed() -> str:
     """The modules that look at a machine, as a zip archive in base64."""
-    folder, memory = Path(environment.__file__).parent, io.BytesIO()
+    folder, memory = Path(environment.__file__).parents[1], io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in _LOOKING:
             archive.write(folder / name, f"bench/{name}")

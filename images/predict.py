@@ -1,6 +1,6 @@
 """How long a cell will take: from a measured speed where there is one, else from the model's size.
 
-The same arithmetic that bench/subject.py follows: warm-up and calibration, LoadGen's minimum counts
+The same arithmetic that bench/measure/cell_run.py follows: warm-up and calibration, LoadGen's minimum counts
 and durations, and in the first round the comparison with the reference and the accuracy run.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.budget import AGREEMENT_SHARE, affordable
-from bench.datasets.source import REFERENCE_IMAGES
-from bench.matrix import Matrix
+from bench.data.dataset import REFERENCE_IMAGES
+from bench.measure.limits import AGREEMENT_SHARE, affordable
+from bench.plan.matrix import Matrix
 from images.launches import Group, Launch
 
 LAUNCH_SECONDS = 2.5  # start of an interpreter, a framework and a container
@@ -52,7 +52,7 @@ def cell_seconds(batch: int, asked: Mapping[str, Any], speed: Speed, number: int
     total: float = CELL_SECONDS + calibration + timed
     if number == 1:
         limit = asked["accuracy_limit"]
-        if not speed.emulated:  # emulated cells compare what LoadGen got: bench/recorder.py
+        if not speed.emulated:  # emulated cells compare what LoadGen got: bench/measure/replay.py
             total += sample * affordable(REFERENCE_IMAGES, sample, AGREEMENT_SHARE * limit)
         total += sample * affordable(asked["accuracy_samples"], sample, limit)
     return total

@@ -11,11 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from bench import artifacts as store
-from bench import recipes
-from bench.artifacts import Artifact
-from bench.errors import ArtifactError
-from bench.recipes import Recipe
+from bench.common.errors import ArtifactError
+from bench.store import artifacts as store
+from bench.store import recipes
+from bench.store.artifacts import Artifact
+from bench.store.recipes import Recipe
 from images import lock, machine
 from images.engine import Launch, Mount
 from images.launches import Group, groups

@@ -15,11 +15,11 @@ from typing import Annotated
 
 import docker
 
-from bench import files
-from bench import matrix as matrices
-from bench.errors import RegistryError, UsageError, unknown
-from bench.matrix import Matrix
-from bench.tables import rule
+from bench.common import files
+from bench.common.errors import RegistryError, UsageError, unknown
+from bench.plan import matrix as matrices
+from bench.plan.matrix import Matrix
+from bench.plan.tables import rule
 from images import builder, toml
 from images.base import VARIANTS
 from images.build import OCI, tag_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.errors import RegistryError
+from bench.common.errors import RegistryError
 from images.build import tag_of
 from images.engine_docker import DockerEngine, speaking
 from images.registry import Registry

@@ -1,6 +1,6 @@
 """What a launch says while it runs: how each cell went, and from another machine its files.
 
-The other end of bench/measure.py, bench/series.py and bench/courier.py.
+The other end of bench/measure/launch.py, bench/measure/series.py and bench/measure/upload.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bench import files
-from bench.errors import EngineError
+from bench.common import files
+from bench.common.errors import EngineError
 
 FOLDERS = ("cells", "loadgen")
 

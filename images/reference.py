@@ -11,10 +11,10 @@ from typing import Any, get_args, get_type_hints
 
 from invoke import Collection, Task
 
-from bench import errors
-from bench import matrix as matrices
-from bench.matrix import Matrix
-from bench.tables import schema
+from bench.common import errors
+from bench.plan import matrix as matrices
+from bench.plan.matrix import Matrix
+from bench.plan.tables import schema
 from reports import claimfile
 from reports.claimtext import expected
 from reports.export import columns
@@ -24,7 +24,7 @@ _HEAD = """# Reference
 
 Generated from the code by `invoke generate`, do not edit. What the words mean is in the README.
 """
-# The two that no class of bench.errors stands for; images/line.py ends with them.
+# The two that no class of bench.common.errors stands for; images/line.py ends with them.
 _OTHER_CODES = {9: "The disk is full.", 130: "Stopped by hand; the same command goes on."}
 
 

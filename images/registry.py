@@ -18,7 +18,7 @@ import docker.auth
 import docker.errors
 import requests
 
-from bench.errors import RegistryError, UsageError
+from bench.common.errors import RegistryError, UsageError
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 # What Docker 20.10 pushes, and what an engine with containerd's image store does.

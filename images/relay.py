@@ -2,7 +2,7 @@
 
 Two things: the firmware's word where the kernel has no file of it (the bench would need /dev/vcio), and
 Intel's throttle counters, which Docker masks since moby#49560. The bench believes the file only where it runs
-under the same kernel (bench/firmware.py), so nothing is told of a remote engine's machine.
+under the same kernel (bench/device/firmware.py), so nothing is told of a remote engine's machine.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import firmware
-from bench.machine import Reading, Sensors
+from bench.device import firmware
+from bench.device.machine import Reading, Sensors
 
 INTERVAL_S = 2.0  # as often as the kernel's own driver asks the firmware; vcgencmd takes milliseconds
 _PATIENCE_S = 5.0

@@ -16,12 +16,12 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import artifacts as store
-from bench import results
-from bench.cell import Cell
-from bench.errors import ArtifactError, FailedCellsError, UsageError
-from bench.isa import NATIVE
-from bench.recipes import sha256_file
+from bench.common.errors import ArtifactError, FailedCellsError, UsageError
+from bench.common.hashing import sha256_file
+from bench.plan.cells import Cell
+from bench.runtimes.isa import NATIVE
+from bench.store import artifacts as store
+from bench.store import results
 from images import lock, machine, pull, runfile, sets, transfer
 from images.engine import Engine
 from images.engine_docker import DockerEngine

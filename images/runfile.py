@@ -15,8 +15,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench import files
-from bench.errors import KitError
+from bench.common import files
+from bench.common.errors import KitError
 from images.session import Session
 
 SCHEMA = 1

@@ -22,8 +22,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from bench import results
-from bench.errors import EngineError, FailedCellsError, ResultError
+from bench.common.errors import EngineError, FailedCellsError, ResultError
+from bench.store import results
 from images import doctor, fleet, launches, predict, runfile, specs, speeds
 from images.engine import Engine, explain
 from images.fleet import EngineLostError, Family, Fleet, Task

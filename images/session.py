@@ -17,13 +17,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import matrix as matrices
-from bench.cell import Cell, Filters, Plan, plan
-from bench.datasets import source as datasets
-from bench.datasets.source import Dataset
-from bench.errors import UsageError, unknown
-from bench.isa import NATIVE
-from bench.matrix import Matrix, Platform, Profile
+from bench.common.errors import UsageError, unknown
+from bench.data import dataset as datasets
+from bench.data.dataset import Dataset
+from bench.plan import matrix as matrices
+from bench.plan.cells import Cell, Filters, Plan, plan
+from bench.plan.matrix import Matrix, Platform, Profile
+from bench.runtimes.isa import NATIVE
 from images import lock, machine
 from images.engine import KINDS, Engine, Launch, Mount, choose, elsewhere
 from images.launches import Asking
@@ -298,6 +298,6 @@ def generate(root: Path) -> None:
     from images import dockerfile
 
     matrix = matrices.load(root / "matrix.toml")
-    schema = root / "bench" / "matrix.schema.json"
+    schema = root / "bench" / "plan" / "matrix.schema.json"
     schema.write_text(json.dumps(matrices.json_schema(), indent=1) + "\n", encoding="utf-8")
     dockerfile.write_all(matrix)

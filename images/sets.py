@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from bench import artifacts as store
-from bench import recipes
-from bench.cell import Cell, Filters, Plan
-from bench.errors import ResultError, UsageError
-from bench.recipes import sha256_file
-from bench.tables import rule
+from bench.common.errors import ResultError, UsageError
+from bench.common.hashing import sha256_file
+from bench.plan.cells import Cell, Filters, Plan
+from bench.plan.tables import rule
+from bench.store import artifacts as store
+from bench.store import recipes
 from images import toml
 from images.prepare import specification
 from images.session import Session
@@ -47,7 +47,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Pinned:
-    """One artifact of a set, by what it is (see bench.recipes.Recipe); `bytes` is its size."""
+    """One artifact of a set, by what it is (see bench.store.recipes.Recipe); `bytes` is its size."""
 
     framework: str
     method: str

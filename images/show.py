@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import artifacts as store
-from bench.cell import Cell
-from bench.errors import FailedCellsError
+from bench.common.errors import FailedCellsError
+from bench.plan.cells import Cell
+from bench.store import artifacts as store
 from images import predict
 from images.launches import Group, Todo, groups
 from images.predict import Speed

@@ -9,7 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import files, results, series
+from bench.common import files
+from bench.measure import series
+from bench.store import results
 from images.engine import Engine, LaunchResult, Mount, identity, mounted
 from images.launches import Launch
 from images.prepare import Prepared
@@ -30,8 +32,8 @@ def launch(
 ) -> LaunchResult:
     """Run launches of one framework in one container of `engine`, which sees what they need and no more.
 
-    Several launches become one series (bench/series.py). With `audits` the one launch's cells, which are
-    measured, are audited by these tests (bench/audit.py). EngineError where the engine fails.
+    Several launches become one series (bench/measure/series.py). With `audits` the one launch's cells, which are
+    measured, are audited by these tests (bench/measure/audit.py). EngineError where the engine fails.
     """
     groups = [one.group for one in launches]
     needed = [part[group] for group in groups for part in (prepared.artifacts, prepared.references)]

@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from bench import files
-from bench.artifacts import Artifact
+from bench.common import files
+from bench.store.artifacts import Artifact
 from images.engine import mounted
 from images.launches import Group
 from images.predict import Speed, guess

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.errors import KitError, MatrixError
-from bench.tables import Place, read
+from bench.common.errors import KitError, MatrixError
+from bench.plan.tables import Place, read
 
 T = TypeVar("T")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import artifacts as store
-from bench import recipes
-from bench.artifacts import Artifact
-from bench.errors import ArtifactError
-from bench.recipes import Recipe
+from bench.common import hashing
+from bench.common.errors import ArtifactError
+from bench.store import artifacts as store
+from bench.store import recipes
+from bench.store.artifacts import Artifact
+from bench.store.recipes import Recipe
 from images.prepare import specification
 from images.session import Session
 from images.tarball import Member, stream
@@ -132,6 +133,6 @@ def _load_one(cache: Path, tar: tarfile.TarFile, key: str, entry: dict[str, Any]
                 raise ValueError(f"{name!r} is not a file of {recipe.label}")
             with content, (directory / name).open("wb") as target:
                 shutil.copyfileobj(content, target)
-        store.verify(directory, entry["sha256"])
+        hashing.verify(directory, entry["sha256"])
         store.store(cache, recipe, directory, {k: v for k, v in entry.items() if k not in OWN})
     return recipe.label if here else ""

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.errors import EngineError, UsageError
+from bench.common.errors import EngineError, UsageError
 
 SOCKET = "/var/run/docker.sock"
 PATIENCE_S = 60.0  # a passphrase may have to be typed

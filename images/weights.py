@@ -18,11 +18,12 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import files as disk
-from bench import sources
-from bench.errors import ArtifactError, UsageError, unknown
-from bench.recipes import Recipe, sha256_file
-from bench.sources import Published
+from bench.common import files as disk
+from bench.common.errors import ArtifactError, UsageError, unknown
+from bench.common.hashing import sha256_file
+from bench.convert import publishers
+from bench.convert.publishers import Published
+from bench.store.recipes import Recipe
 from images.base import USER
 from images.engine import Engine, Launch, Mount
 from images.fetch import fetch
@@ -268,7 +269,7 @@ def _places(origins: Sequence[Origin], engine: Engine, arch: str, cache: Path) -
     mounts = (Mount(specs, "/cache/specs"),)
     path = specs / "sources.json"
     wanted = [{"kind": kind, "model": model} for kind, model in asked]
-    path.write_text(json.dumps({"schema": sources.SCHEMA, "wanted": wanted}))
+    path.write_text(json.dumps({"schema": publishers.SCHEMA, "wanted": wanted}))
 
     def on_line(line: str) -> None:
         event = json.loads(line)

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import BuildError
-from bench.matrix import Image
+from bench.common.errors import BuildError
+from bench.plan.matrix import Image
 from images import loadgen
 from images import lock as locks
 from images.bytecode import compile_tree

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bench.cell import Cell
-from bench.isa import NATIVE
-from bench.matrix import Matrix
+from bench.plan.cells import Cell
+from bench.plan.matrix import Matrix
+from bench.runtimes.isa import NATIVE
 from reports.load import Accuracy, Measured, NotMeasured, Run
 from reports.text import title, weights_label, weights_name
 

@@ -1,6 +1,6 @@
 """Why a quantized method is not faster than its FP32, as far as the kernel evidence tells.
 
-Every finding is a count that the framework itself reported (bench/evidence.py), or a flag of the CPU. A
+Every finding is a count that the framework itself reported (bench/runtimes/evidence.py), or a flag of the CPU. A
 finding says what ran, not how much of the time it took; where nothing unusual ran, none is made up.
 """
 
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.evidence import EXPECTED
-from bench.isa import LEVELS
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
+from bench.runtimes.evidence import EXPECTED
+from bench.runtimes.isa import LEVELS
 from reports.book import BASELINE, Chapter, Variant
 from reports.kernels import highest, highest_isa
 from reports.load import Measured

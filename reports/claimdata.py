@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.cell import Cell
-from bench.isa import NATIVE
-from bench.matrix import Matrix
+from bench.plan.cells import Cell
+from bench.plan.matrix import Matrix
+from bench.runtimes.isa import NATIVE
 from reports import paired, stats
 from reports.claimfile import ACCURACY, Claim, Want
 from reports.load import Accuracy, Measured, Run

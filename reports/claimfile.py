@@ -1,6 +1,6 @@
 """reports/claims.toml as frozen dataclasses, strictly validated, and the comparisons a claim stands on.
 
-Read like matrix.toml (bench/tables.py): every error names the file, the claim, the key and the value.
+Read like matrix.toml (bench/plan/tables.py): every error names the file, the claim, the key and the value.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from bench.errors import MatrixError, unknown
-from bench.isa import NATIVE
-from bench.matrix import Matrix
-from bench.tables import Place, read, rule
+from bench.common.errors import MatrixError, unknown
+from bench.plan.matrix import Matrix
+from bench.plan.tables import Place, read, rule
+from bench.runtimes.isa import NATIVE
 from reports.book import BASELINE
 
 FILE = Path(__file__).with_name("claims.toml")

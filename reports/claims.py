@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.isa import NATIVE
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
+from bench.runtimes.isa import NATIVE
 from images.workspace import ARCHES
 from reports import claimfile, claimtext
 from reports.claimdata import (

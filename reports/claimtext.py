@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports.claimdata import CONTRADICTS, HOLDS, MISSING, OPEN, Compared, Figure
 from reports.claimfile import ACCURACY, Claim, Tolerance, Want, margin
 from reports.text import TIMES, counted, fixed, joined, percent, points, title

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.cell import Cell
-from bench.matrix import Matrix, Sweep
+from bench.plan.cells import Cell
+from bench.plan.matrix import Matrix, Sweep
 from reports.load import Run
 from reports.text import joined
 

@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bench.cell import Cell
-from bench.isa import NATIVE
-from bench.matrix import Matrix
+from bench.plan.cells import Cell
+from bench.plan.matrix import Matrix
+from bench.runtimes.isa import NATIVE
 from reports import judge
 from reports.book import BASELINE, chapters, isa_title, scenario_rank
 from reports.differences import Difference, differences, elsewhere

@@ -9,8 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.cell import Cell
-from bench.matrix import Matrix
+from bench.plan.cells import Cell
+from bench.plan.matrix import Matrix
 from reports import forest, judge, text
 from reports.compare import Comparison, Only, Pair, group_of, variant_of
 from reports.load import Agreement, Measured, Run

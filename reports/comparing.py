@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench import files
-from bench import matrix as matrices
-from bench.errors import RegressionError, UsageError, unknown
-from bench.matrix import Matrix
+from bench.common import files
+from bench.common.errors import RegressionError, UsageError, unknown
+from bench.plan import matrix as matrices
+from bench.plan.matrix import Matrix
 from reports import compare_view as view
 from reports import judge
 from reports.compare import Comparison, Pair, compare, group_of, variant_of

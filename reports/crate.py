@@ -24,8 +24,8 @@ from urllib.parse import quote
 
 from invoke.vendor import yaml
 
-from bench.errors import BuildError, ResultError, UsageError
-from bench.matrix import Matrix
+from bench.common.errors import BuildError, ResultError, UsageError
+from bench.plan.matrix import Matrix
 from images import lock
 from images.workspace import ARCHES, Workspace
 from reports import export

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports.load import Measured, Run
 from reports.text import joined, known, memory, title
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports import parquet
 from reports.load import Measured, NotMeasured, Run, Timing
 

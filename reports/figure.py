@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from images.workspace import ARCHES
 from reports import charts
 from reports.command import measures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports import figure_data
 from reports.command import measures
 from reports.downloads import csv_url

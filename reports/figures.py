@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports import charts, figure_data
 from reports.downloads import csv_url
 from reports.figure import Figure, Lack, Panel, SizeTable, TimeTable, arch, here, lack, of_model

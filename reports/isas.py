@@ -8,8 +8,8 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from bench.isa import NATIVE
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
+from bench.runtimes.isa import NATIVE
 from reports.book import Chapter, Variant, isa_rank, isa_title
 from reports.kernels import highest_isa
 from reports.performance import Block

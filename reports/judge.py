@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports import paired, two_samples
 from reports.load import Accuracy, Measured, Run
 from reports.paired import Paired

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports.book import Chapter, Variant
 from reports.load import Measured
 from reports.text import joined
@@ -34,7 +34,7 @@ def evidence(chapter: Chapter, matrix: Matrix) -> tuple[Evidence, ...]:
 
 
 def highest(facts: Mapping[str, Any]) -> str:
-    """Return the highest level of the evidence, by its name in bench/isa.py; "" for none."""
+    """Return the highest level of the evidence, by its name in bench/runtimes/isa.py; "" for none."""
     isa = facts.get("isa")
     return str(isa.get("highest") or "") if isinstance(isa, Mapping) else ""
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from bench import results
-from bench.cell import Absent, Cell
-from bench.errors import ResultError
-from bench.watch import Mark, judge
+from bench.common.errors import ResultError
+from bench.device.watch import Mark, judge
+from bench.plan.cells import Absent, Cell
+from bench.store import results
 
 FAILED = "failed"
 NOT_REACHED = "not reached"
@@ -76,7 +76,7 @@ class Agreement:
 class Measured:
     """A cell with a result. `timings` is empty where timings are not performance.
 
-    The mappings are those of bench/result.schema.json; `machine_states` has "before", "during" and "after" of
+    The mappings are those of bench/store/result.schema.json; `machine_states` has "before", "during" and "after" of
     every round.
     """
 

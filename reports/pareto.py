@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports import paired, scatter
 from reports.book import BASELINE, Chapter
 from reports.load import Accuracy

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from bench.cell import Cell
-from bench.matrix import Matrix
-from bench.watch import Mark
+from bench.device.watch import Mark
+from bench.plan.cells import Cell
+from bench.plan.matrix import Matrix
 from reports import charts
 from reports.book import BASELINE, Chapter, Variant, scenario_rank
 from reports.load import Measured, Timing

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports.book import Chapter
 from reports.load import Failure, Measured, Run
 from reports.text import SLOWED, counted, joined, known, memory, title

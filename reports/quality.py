@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports import paired
 from reports.book import BASELINE, Chapter, Variant
 from reports.kernels import Evidence, evidence

@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from bench import files
-from bench.matrix import Matrix
+from bench.common import files
+from bench.plan.matrix import Matrix
 from reports import charts, claimfile, command, provenance, stats, text, verdicts
 from reports.figures import figures
 from reports.load import Run, read

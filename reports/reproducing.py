@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import files
-from bench.errors import DisagreesError
-from bench.matrix import Matrix
+from bench.common import files
+from bench.common.errors import DisagreesError
+from bench.plan.matrix import Matrix
 from reports import compare_view
 from reports.book import BASELINE
 from reports.compare import group_of, variant_of

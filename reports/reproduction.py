@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.cell import Cell
-from bench.matrix import Matrix
+from bench.plan.cells import Cell
+from bench.plan.matrix import Matrix
 from reports.book import BASELINE
 from reports.compare import Comparison, Pair, compare, name_of
 from reports.judge import INCOMPARABLE

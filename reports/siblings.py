@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.errors import ResultError
+from bench.common.errors import ResultError
 from reports.load import Run, read
 
 

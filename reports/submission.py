@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import results, verdict
-from bench.errors import ResultError, UsageError
-from bench.matrix import Matrix
+from bench.common.errors import ResultError, UsageError
+from bench.measure import audit_rules
+from bench.plan.matrix import Matrix
+from bench.store import results
 from reports import submission_texts as texts
 from reports.command import command
 from reports.crate import digest
@@ -174,13 +175,13 @@ class _Tree:
         assert one.accuracy
         said = texts.accuracy(one.accuracy.top1, one.accuracy.samples)
         self._answers(logs / "accuracy", results / "accuracy", said)
-        for test in verdict.TESTS:
+        for test in audit_rules.TESTS:
             self._audit(one, test, self.path / "compliance" / place / test)
 
     def _audit(self, one: Measured, test: str, target: Path) -> None:
         """A test's logs and verdicts, where it was run on the cell as it is measured now."""
         result = results.load(results.path_of(self.run.path, one.cell.id))
-        found = verdict.settled(self.run.path, result, test)
+        found = audit_rules.settled(self.run.path, result, test)
         if found is None:
             return
         self.audits[f"{one.cell.id} {test}"] = found["passed"]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.matrix import SEEDS, Matrix
-from bench.quantization import parameters
+from bench.convert.formats import parameters
+from bench.measure.settings import SEEDS
+from bench.plan.matrix import Matrix
 from images.workspace import ARCHES
 from reports.export import DISCLAIMER
 from reports.load import Measured, Run
@@ -167,7 +168,7 @@ In a checkout of it:
 
     {command}
 
-bench/loadgen.py holds the system under test, bench/quantization/ makes the artifacts. {DISCLAIMER}.
+bench/measure/systems.py holds the system under test, bench/quantization/ makes the artifacts. {DISCLAIMER}.
 """
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports.book import BASELINE, Chapter
 from reports.performance import Block
 from reports.series import Series, by_framework, chart, series

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.matrix import Load, Matrix
+from bench.plan.matrix import Load, Matrix
 from reports.downloads import csv_url
 from reports.load import Run
 from reports.paper import HARDWARE, TABLE1_PROFILE

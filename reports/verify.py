@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from bench.errors import ArchiveError
+from bench.common.errors import ArchiveError
 from reports.crate import METADATA, PROFILE, digest
 
 _LARGEST_METADATA = 64 << 20  # bytes: some hundred thousand files

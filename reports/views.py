@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.matrix import Matrix
+from bench.plan.matrix import Matrix
 from reports import answers, causes, pareto, provenance
 from reports.book import Chapter, chapters
 from reports.isas import IsaView, isa_view

@@ -25,7 +25,7 @@ import docker
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from bench import matrix as matrices  # noqa: E402
+from bench.plan import matrix as matrices  # noqa: E402
 from images import build, wheelhouse  # noqa: E402
 from images import lock as locks  # noqa: E402
 from images.workspace import Workspace  # noqa: E402

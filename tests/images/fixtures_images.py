@@ -16,8 +16,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from bench import matrix as matrices
-from bench.errors import EngineError
+from bench.common.errors import EngineError
+from bench.plan import matrix as matrices
 from images import lock, wheelhouse
 from images.engine import Launch, LaunchResult
 from images.engine_docker import DockerEngine

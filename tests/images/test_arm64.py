@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fixtures_images import LEAKS, collect_sockets
 
-from bench import matrix as matrices
+from bench.plan import matrix as matrices
 from images.engine import Launch, choose
 from images.workspace import Workspace
 

@@ -25,7 +25,7 @@ from fixtures_images import (
 )
 from local_registry import LocalRegistry, registry
 
-from bench.errors import BuildError, EngineError
+from bench.common.errors import BuildError, EngineError
 from images import base, build, inventory
 from images.engine_docker import DockerEngine
 from images.workspace import Workspace

@@ -16,7 +16,7 @@ import pytest
 from cable import Cable
 from fixtures_images import LEAKS, arch, client, collect_sockets, engine, run, workspace
 
-from bench.errors import EngineError
+from bench.common.errors import EngineError
 from images.engine import Launch, LaunchResult, Mount
 from images.engine_docker import OWNER, DockerEngine
 

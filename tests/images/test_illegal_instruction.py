@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fixtures_images import LEAKS, TINY, collect_sockets, forget, make_workspace
 
-from bench.errors import EngineError
+from bench.common.errors import EngineError
 from images.engine import Launch, LaunchResult
 from images.engine_docker import DockerEngine
 

@@ -29,7 +29,7 @@ from fixtures_images import (
 )
 from local_registry import LocalRegistry, free_port, registry
 
-from bench.errors import EngineError, KitError, RegistryError, UsageError
+from bench.common.errors import EngineError, KitError, RegistryError, UsageError
 from images import base, publish
 from images.engine_docker import DockerEngine
 from images.publish import Pins

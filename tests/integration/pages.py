@@ -37,7 +37,7 @@ SHORT = {
 }
 WEIGHTS = """
 import sys, torch
-from bench.models import definition
+from bench.convert.models import definition
 from safetensors.torch import save_file
 torch.manual_seed(0)
 save_file(definition.build("mobilenet_v2").state_dict(), sys.argv[1])
@@ -60,7 +60,7 @@ class Page:
             with (self.kit.root / "matrix.toml").open("a") as matrix:
                 matrix.write("\n" + text)
         elif language == "python":
-            path = self.kit.root / "bench/models/__init__.py"
+            path = self.kit.root / "bench/convert/models/__init__.py"
             path.write_text(path.read_text().rstrip().removesuffix("}") + text + "}\n")
         else:
             for line in text.splitlines():

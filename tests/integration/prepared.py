@@ -10,7 +10,7 @@ from typing import Any
 
 from checkout import ROOT, Kit
 
-from bench import matrix as matrices
+from bench.plan import matrix as matrices
 from images.bytecode import image_python
 from images.wheelhouse import site_of
 from images.workspace import Workspace

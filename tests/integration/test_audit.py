@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from checkout import Kit
 
-from bench import mllog, verdict
+from bench.measure import audit_rules, detail_log
 
 PROFILE = ("--profile", "mlperf-v2.1")
 CELLS = ("--framework", "openvino", "--method", "INT8-OM", "--model", "mobilenet_v2", "--engine", "native")
@@ -42,7 +42,7 @@ def test_a_measured_run_is_audited_exported_and_verified(short: Kit) -> None:
     # Performance is the machine's: a verdict may go either way here. What was run and answered may not.
     told = do(short, "submission", "--compliance", "--submitter", "acme", *words, codes=(0, 1))
     assert "2 cells, 0 left out" in told
-    for cell, test in itertools.product(short.results(), verdict.TESTS):
+    for cell, test in itertools.product(short.results(), audit_rules.TESTS):
         folder = short.run_dir / "audit" / cell / test
         found: dict[str, Any] = json.loads((folder / "verdict.json").read_text())
         assert found["performance"]["measured"] > 0
@@ -51,11 +51,13 @@ def test_a_measured_run_is_audited_exported_and_verified(short: Kit) -> None:
         if test == "TEST01":
             assert found["accuracy"]["answers"] >= 64
             assert (found["accuracy"]["different"], found["accuracy"]["unknown"]) == (0, 0)
-        log = mllog.read(folder / "mlperf_log_detail.txt")
+        log = detail_log.read(folder / "mlperf_log_detail.txt")
         assert log["effective_test_mode"] == "PerformanceOnly"
-        assert {name: int(log[f"effective_{name}"]) for name in verdict.TESTS[test]} == verdict.TESTS[test]
+        assert {name: int(log[f"effective_{name}"]) for name in audit_rules.TESTS[test]} == audit_rules.TESTS[
+            test
+        ]
     tree = short.run_dir / "submission" / "open" / "acme"
-    assert {path.name for path in tree.glob("compliance/*/*/*/*")} == set(verdict.TESTS)
+    assert {path.name for path in tree.glob("compliance/*/*/*/*")} == set(audit_rules.TESTS)
 
     again = do(short, "submission", "--compliance", "--submitter", "acme", *words, codes=(0, 1))
     assert "audit host" not in again, "what is settled is not run again"

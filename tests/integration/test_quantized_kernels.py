@@ -11,9 +11,9 @@ MODEL = """
 import json, torch
 import numpy as np
 from torch import nn
-from bench.errors import ArtifactError
-from bench.models import definition
-from bench.quantization import pytorch
+from bench.common.errors import ArtifactError
+from bench.convert.models import definition
+from bench.convert.formats import torchscript
 
 torch.manual_seed(0)
 block = definition.torchvision_models().mobilenetv2.InvertedResidual
@@ -28,7 +28,7 @@ torch.backends.quantized.engine = "qnnpack"
 """
 
 KINDS = """
-quantized = pytorch.quantize(model, "qnnpack", images)
+quantized = torchscript.quantize(model, "qnnpack", images)
 inputs = torch.from_numpy(images)
 with torch.inference_mode():
     fp32, found = model(inputs), quantized(inputs.contiguous(memory_format=torch.channels_last))
@@ -39,9 +39,9 @@ print(json.dumps({
 """
 
 UNFUSED = """
-pytorch._backend = lambda engine: pytorch.get_native_backend_config()  # FX's default
+torchscript._backend = lambda engine: torchscript.get_native_backend_config()  # FX's default
 try:
-    pytorch.quantize(model, "qnnpack", images)
+    torchscript.quantize(model, "qnnpack", images)
     print(json.dumps("accepted"))
 except ArtifactError as error:
     print(json.dumps(str(error)))
@@ -53,7 +53,7 @@ import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 source = SimpleNamespace(module=model, calibration=images, scratch=Path("."))
-pytorch.convert(source, "INT8-SQ", {"engine": "x86", "calibration_samples": 16}, Path("."))
+torchscript.convert(source, "INT8-SQ", {"engine": "x86", "calibration_samples": 16}, Path("."))
 print(json.dumps(hashlib.sha256(Path("model.pt").read_bytes()).hexdigest()))
 """
 

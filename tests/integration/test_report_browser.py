@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 from devtools import tab
 
-from bench.cell import Filters
-from bench.matrix import load as load_matrix
+from bench.plan.cells import Filters
+from bench.plan.matrix import load as load_matrix
 from reports.compare_view import html as html_of
 from reports.render import render
 

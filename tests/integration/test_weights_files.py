@@ -12,8 +12,8 @@ from prepared import MATRIX, run
 STATES = """
 import json, re, sys, torch
 from pathlib import Path
-from bench.errors import ArtifactError
-from bench.models import definition, state
+from bench.common.errors import ArtifactError
+from bench.convert.models import definition, state
 
 torch.manual_seed(0)
 mobile, dense = definition.build("mobilenet_v2"), definition.build("densenet121").state_dict()
@@ -116,8 +116,8 @@ import json
 from pathlib import Path
 import numpy as np, onnx, onnxruntime
 import zoo_models
-from bench.errors import ArtifactError
-from bench.quantization import zoo_onnx
+from bench.common.errors import ArtifactError
+from bench.convert import zoo_onnx
 
 found = {}
 images = np.random.default_rng(2).normal(0, 1, (3, 3, 224, 224)).astype(np.float32)
@@ -158,8 +158,8 @@ import json
 from pathlib import Path
 import numpy as np, tensorflow as tf
 import zoo_models
-from bench.errors import ArtifactError
-from bench.quantization import zoo_keras
+from bench.common.errors import ArtifactError
+from bench.convert import zoo_keras
 
 found = {"adapters": {}}
 for name in zoo_keras.KERAS:

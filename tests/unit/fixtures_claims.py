@@ -10,7 +10,7 @@ from typing import Any
 
 import fixtures_results as fixtures
 
-from bench.cell import Cell, Filters
+from bench.plan.cells import Cell, Filters
 from reports import claimfile, claims
 from reports.claimdata import Results
 from reports.claims import Device, Judged

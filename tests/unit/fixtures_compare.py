@@ -9,7 +9,7 @@ from typing import Any
 
 import fixtures_results as fixtures
 
-from bench.cell import Cell, Filters
+from bench.plan.cells import Cell, Filters
 from reports.compare import Comparison, Pair, compare
 from reports.judge import Limits
 from reports.load import read

@@ -9,8 +9,8 @@ from typing import Any
 
 import fixtures_results as fixtures
 
-from bench import verdict
-from bench.cell import Cell, Filters
+from bench.measure import audit_rules
+from bench.plan.cells import Cell, Filters
 from images import lock
 from images.workspace import Workspace
 from reports.crate import digest
@@ -59,14 +59,14 @@ def _settle(folder: Path, result: dict[str, Any]) -> None:
 
 
 def audited(folder: Path, cell_id: str, test: str, *, passed: bool = True, different: int = 0) -> None:
-    """Write an audit run as bench.audit leaves it."""
+    """Write an audit run as bench.measure.audit leaves it."""
     result = json.loads((folder / "cells" / f"{cell_id}.json").read_text(encoding="utf-8"))
     target = folder / "audit" / cell_id / test
     target.mkdir(parents=True)
     row = result["rounds"][0]
     other = {**row, "result": "VALID" if passed else "INVALID"}
-    performance = verdict.performance(test, result["cell"]["scenario"], row, other)
-    answers = verdict.accuracy(100, different, 0, 0.75, 0.75) if test == "TEST01" else None
+    performance = audit_rules.performance(test, result["cell"]["scenario"], row, other)
+    answers = audit_rules.accuracy(100, different, 0, 0.75, 0.75) if test == "TEST01" else None
     document = {"schema": 1, "test": test, "id": cell_id, "key": result["key"], "passed": passed}
     document["started"] = row["started"]
     document |= {"performance": performance, "accuracy": answers}

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import fixtures_results as fixtures
 
-from bench.cell import Cell
+from bench.plan.cells import Cell
 from reports import performance
 from reports.book import Chapter, chapters
 from reports.load import read

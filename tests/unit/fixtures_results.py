@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import results
-from bench.cell import Cell, Filters, plan
-from bench.matrix import Matrix, load
+from bench.plan.cells import Cell, Filters, plan
+from bench.plan.matrix import Matrix, load
+from bench.store import results
 
 MATRIX = Path(__file__).resolve().parents[2] / "matrix.toml"
 

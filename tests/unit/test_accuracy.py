@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import accuracy
-from bench.errors import MeasureError
+from bench.common.errors import MeasureError
+from bench.measure import accuracy
 
 
 def write_log(path: Path, answers: list[tuple[int, list[int]]]) -> Path:

@@ -1,4 +1,4 @@
-"""bench.recipes and bench.artifacts: keys, plans, look-ups, integrity, storage that a kill cannot half-do."""
+"""bench.store.recipes and bench.store.artifacts: keys, plans, look-ups, integrity, storage that a kill cannot half-do."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from bench import artifacts
-from bench.errors import ArtifactError
-from bench.quantization import METHODS
-from bench.recipes import Recipe, recipes, sha256_file
+from bench.common import hashing
+from bench.common.errors import ArtifactError
+from bench.common.hashing import sha256_file
+from bench.convert.formats import METHODS
+from bench.store import artifacts
+from bench.store.recipes import Recipe, recipes
 
 
 def make_spec(cache: Path, **changes: Any) -> dict[str, Any]:
@@ -122,8 +124,8 @@ def test_stored_artifact_is_named_by_its_content(tmp_path: Path) -> None:
     recipe = find(make_spec(tmp_path), "tflite")
     stored = fake(tmp_path, recipe)
     assert artifacts.lookup(tmp_path, recipe) == stored
-    assert stored.directory.name == stored.sha256 == artifacts.directory_hash(stored.directory)
-    artifacts.verify(stored.directory, stored.sha256)
+    assert stored.directory.name == stored.sha256 == hashing.directory_hash(stored.directory)
+    hashing.verify(stored.directory, stored.sha256)
     entry = artifacts.read_index(tmp_path)[recipe.key]
     assert entry["recipe"]["framework"] == "tflite"
     assert entry["files"] == ["model.bin"]
@@ -136,7 +138,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
     content[0] ^= 1
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match="corrupt") as caught:
-        artifacts.verify(stored.directory, stored.sha256)
+        hashing.verify(stored.directory, stored.sha256)
     assert caught.value.where == str(stored.directory)
     assert "prepare again" in caught.value.remedy
 
@@ -151,7 +153,7 @@ def test_an_artifact_cut_short_or_gone_is_made_again(tmp_path: Path) -> None:
     (stored.directory / "model.bin").unlink()
     assert recipe in artifacts.plan(spec)
     with pytest.raises(ArtifactError):
-        artifacts.verify(stored.directory, stored.sha256)
+        hashing.verify(stored.directory, stored.sha256)
 
 
 def test_a_failure_in_the_workspace_leaves_nothing(tmp_path: Path) -> None:
@@ -196,10 +198,10 @@ def test_corrupt_arrays_are_named(tmp_path: Path) -> None:
     digest = sha256_file(tmp_path / "test-labels.npy")
     manifest = {"files": {"test-labels.npy": {"sha256": digest}}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    artifacts.verify_data(tmp_path)
+    hashing.verify_data(tmp_path)
     (tmp_path / "test-labels.npy").write_bytes(b"lobels")
     with pytest.raises(ArtifactError, match=r"corrupt arrays: test-labels\.npy"):
-        artifacts.verify_data(tmp_path)
+        hashing.verify_data(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ArtifactError, match="damaged"):
-        artifacts.verify_data(tmp_path)
+        hashing.verify_data(tmp_path)

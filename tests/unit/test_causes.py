@@ -9,7 +9,7 @@ import fixtures_results as fixtures
 import pytest
 from fixtures_report import MATRIX, Page, cell, page, parts
 
-from bench import results
+from bench.store import results
 from reports.causes import Slow, slow
 
 VNNI = {"asked": "native", "seen": {"avx512_core_vnni": 53}, "highest": "avx512_core_vnni"}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import matrix
-from bench.cell import Cell, Filters, key, plan
-from bench.errors import UsageError
+from bench.common.errors import UsageError
+from bench.plan import matrix
+from bench.plan.cells import Cell, Filters, key, plan
 
 MATRIX = matrix.load(Path(__file__).parents[2] / "matrix.toml")
 

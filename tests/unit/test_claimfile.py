@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import MatrixError
+from bench.common.errors import MatrixError
 from reports import claimfile
 from reports.claimfile import Want
 from reports.text import TIMES

@@ -13,8 +13,8 @@ from fixtures_claims import FILE, MATRIX, cells_of, device, factor, judge, plant
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import results
-from bench.cell import Cell
+from bench.plan.cells import Cell
+from bench.store import results
 from reports import claims, paired, stats
 from reports.claimdata import Results
 from reports.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED

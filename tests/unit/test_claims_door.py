@@ -13,9 +13,9 @@ from fixtures_claims import FILE, MATRIX, cells_of, factor, plant
 from fixtures_report import Page
 from rich.console import Console
 
-from bench import results
-from bench.cell import Cell
-from bench.errors import FailedCellsError, NotReproducedError, UsageError
+from bench.common.errors import FailedCellsError, NotReproducedError, UsageError
+from bench.plan.cells import Cell
+from bench.store import results
 from images import claims, docket, machine, runner
 from images.session import Session
 from reports.render import render

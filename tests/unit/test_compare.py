@@ -12,7 +12,7 @@ from fixtures_compare import ONE_FRAMEWORK, Document, alter, compared, pair, ren
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.cell import Cell, Filters
+from bench.plan.cells import Cell, Filters
 from reports import judge
 from reports.judge import FASTER, INCOMPARABLE, LOWER, NO_CHANGE, SAME, SLOWER, UNDECIDED
 

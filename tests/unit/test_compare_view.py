@@ -11,8 +11,8 @@ import pytest
 from fixtures_compare import ONE_FRAMEWORK, alter, compared, runs, slow_down
 from fixtures_report import MATRIX, Page
 
-from bench.cell import Cell, Filters
-from bench.errors import RegressionError, UsageError
+from bench.common.errors import RegressionError, UsageError
+from bench.plan.cells import Cell, Filters
 from reports import compare_view as view
 from reports import forest
 from reports.comparing import compare_runs

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import errors
-from bench.errors import ArchiveError, KitError, ResultError, UsageError
+from bench.common import errors
+from bench.common.errors import ArchiveError, KitError, ResultError, UsageError
 from reports import crate, export, verify
 from reports.load import read
 

@@ -1,4 +1,4 @@
-"""bench.crew: order of jobs, what a crash costs, what is left behind."""
+"""bench.convert.jobs: order of jobs, what a crash costs, what is left behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.crew import Crew, Job, Send
+from bench.convert.jobs import Crew, Job, Send
 
 Message = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""bench.datasets.embedded: what is embedded, that its splits never mix, preprocessing as the paper's."""
+"""bench.data.embedded: what is embedded, that its splits never mix, preprocessing as the paper's."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import artifacts
-from bench.datasets import embedded, make_fashion_mnist, source
+from bench.common import hashing
+from bench.data import dataset, embedded, make_fashion_mnist
 
 IDX_FILES = Path("/usr/share/datasets/fashion-mnist")
 
@@ -45,7 +45,7 @@ def test_every_prefix_is_balanced(fashion: embedded.Dataset) -> None:
 
 
 def test_the_host_knows_how_many_images_are_embedded(fashion: embedded.Dataset) -> None:
-    found = source.find("fashion-mnist")
+    found = dataset.find("fashion-mnist")
     assert (found.label, found.path, found.data("", 64)) == ("fashion-mnist", None, None)
     assert found.test == len(fashion.splits["test"].labels)
     assert found.calibration == len(fashion.splits["calibration"].labels)
@@ -74,7 +74,7 @@ def test_written_arrays_match_their_manifest(tmp_path: Path, fashion: embedded.D
         part: embedded.Split(split.images[:5], split.labels[:5]) for part, split in fashion.splits.items()
     }
     embedded.write(embedded.Dataset("fashion-mnist", fashion.classes, fashion.licence, small), tmp_path)
-    artifacts.verify_data(tmp_path)
+    hashing.verify_data(tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest["files"]) == {path.name for path in tmp_path.iterdir()} - {"manifest.json"}
     images = np.load(tmp_path / "test-images.npy", mmap_mode="r")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import matrix as matrices
+from bench.plan import matrix as matrices
 from images import dockerfile
 
 TEXTS = dockerfile.render_all(matrices.load(Path(__file__).parents[2] / "matrix.toml"))

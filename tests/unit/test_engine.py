@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import matrix as matrices
-from bench.errors import EngineError, UsageError
+from bench.common.errors import EngineError, UsageError
+from bench.plan import matrix as matrices
 from images import engine_native, lock, machine, wheelhouse
 from images.engine import Launch, LaunchResult, Lines, Mount, choose, explain, inside
 from images.engine_native import NativeEngine

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import environment
+from bench.device import environment
 
 X86 = (
     "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Platinum 8280\n"

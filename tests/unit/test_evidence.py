@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from bench.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, judge
-from bench.isa import Seen
+from bench.runtimes.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, judge
+from bench.runtimes.isa import Seen
 
 
 def layers(**counts: int) -> list[Layer]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import fixtures_deposit as deposit
 import fixtures_results as fixtures
 
-from bench import results
+from bench.store import results
 from reports import export, parquet
 from reports.load import read
 

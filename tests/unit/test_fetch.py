@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from range_server import Site, serve
 from rich.console import Console
 
-from bench.errors import ArtifactError
+from bench.common.errors import ArtifactError
 from images import fetch as module
 from images.fetch import fetch
 

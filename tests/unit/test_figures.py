@@ -11,9 +11,9 @@ import fixtures_results as fixtures
 import pytest
 from fixtures_report import MATRIX, Page, cell, downloads, page
 
-from bench import results
-from bench.cell import Filters
-from bench.matrix import Matrix
+from bench.plan.cells import Filters
+from bench.plan.matrix import Matrix
+from bench.store import results
 from reports import downloads as files
 from reports.figure import Figure
 from reports.figures import figures

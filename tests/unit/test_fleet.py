@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.errors import UsageError
+from bench.common.errors import UsageError
 from images import fleet
 from images.engine import Engine
 from images.fleet import EngineLostError, Family, Fleet, Task

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.frameworks.log import Primitive, captured, primitives
+from bench.runtimes.verbose import Primitive, captured, primitives
 
 V3 = (
     "onednn_verbose,v1,primitive,{event},cpu,convolution,brgconv_1x1:avx512_core_vnni,forward_inference,"

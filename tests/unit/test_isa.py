@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import isa
-from bench.matrix import load
+from bench.plan.matrix import load
+from bench.runtimes import isa
 
 MATRIX = Path(__file__).resolve().parents[2] / "matrix.toml"
 CAPS = ("AVX2", "AVX512_CORE", "AVX512_CORE_VNNI")

@@ -1,4 +1,4 @@
-"""bench.datasets.labels and matfile: every form of labels, and one clear error for each that is wrong."""
+"""bench.data.labels and matfile: every form of labels, and one clear error for each that is wrong."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fixtures_datasets import WNIDS, meta_mat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.datasets import labels, matfile
-from bench.errors import ArtifactError
+from bench.common.errors import ArtifactError
+from bench.data import labels, matfile
 
 PARSERS: list[Callable[[Path], Any]] = [
     labels.val_map,

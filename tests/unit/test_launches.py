@@ -7,9 +7,9 @@ from typing import Any
 
 from fixtures_results import matrix, result_of
 
-from bench import results
-from bench.artifacts import Artifact
-from bench.cell import Filters, key, plan
+from bench.plan.cells import Filters, key, plan
+from bench.store import results
+from bench.store.artifacts import Artifact
 from images import launches
 
 MATRIX = matrix()

@@ -1,4 +1,4 @@
-"""bench.datasets.listing and source: every layout of a folder, its splits, and what changes its identity."""
+"""bench.data.listing and source: every layout of a folder, its splits, and what changes its identity."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fixtures_datasets import WNIDS, ilsvrc, meta_mat, touch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.datasets import listing, source
-from bench.datasets.listing import Listing
-from bench.errors import ArtifactError, UsageError
+from bench.common.errors import ArtifactError, UsageError
+from bench.data import dataset, listing
+from bench.data.listing import Listing
 
 
 def classes(root: Path, sizes: dict[str, int]) -> Path:
@@ -30,9 +30,7 @@ def every(found: Listing) -> dict[str, int]:
 
 
 def test_the_host_needs_neither_numpy_nor_pillow() -> None:
-    program = (
-        "import sys; import bench.datasets.source; sys.exit(bool({'numpy', 'PIL'} & sys.modules.keys()))"
-    )
+    program = "import sys; import bench.data.dataset; sys.exit(bool({'numpy', 'PIL'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
 
 
@@ -47,11 +45,11 @@ def test_the_host_needs_neither_numpy_nor_pillow() -> None:
 )
 def test_a_word_that_names_no_dataset(word: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        source.find(word)
+        dataset.find(word)
 
 
 def test_what_the_host_knows_of_a_folder(tmp_path: Path) -> None:
-    found = source.find(f"folder:{classes(tmp_path, {'cat': 30, 'dog': 30})}")
+    found = dataset.find(f"folder:{classes(tmp_path, {'cat': 30, 'dog': 30})}")
     assert (found.name, found.path, found.test, found.calibration) == ("folder", tmp_path, 45, 15)
     assert found.label == f"folder-{found.fingerprint[:8]}"
     assert "15 images, evenly spaced over all 60" in found.notes[-1]
@@ -59,7 +57,7 @@ def test_what_the_host_knows_of_a_folder(tmp_path: Path) -> None:
     assert found.data("/data", 40) == {**data, "samples": 40}
     assert found.data("/data", 5) == {**data, "samples": 32}  # the reference's
     assert found.data("/data", 45) == found.data("/data", 0) == {**data, "samples": 0}
-    assert source.label_of({"dataset": "folder", "data": data}) == found.label
+    assert dataset.label_of({"dataset": "folder", "data": data}) == found.label
 
 
 # ------------------------------------------------------------------------------------------------ layouts

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import calibration, evidence, loadgen, mllog
-from bench.errors import MeasureError
-from bench.loadgen import Calibration
-from bench.samples import Library
+from bench.common.errors import MeasureError
+from bench.measure import detail_log, settings, systems, warmup
+from bench.measure.samples import Library
+from bench.measure.settings import Pace
+from bench.runtimes import evidence
 
 Array = npt.NDArray[np.float32]
 ASKED = {"min_queries": 64, "min_duration": 1, "max_duration": 5, "percentile": 90, "samples_per_query": 8}
@@ -27,7 +28,7 @@ ASKED = {"min_queries": 64, "min_duration": 1, "max_duration": 5, "percentile": 
 
 
 def test_streams_are_told_half_the_latency() -> None:
-    found = loadgen.settings("SingleStream", ASKED, 1, Calibration(3, 0.01))
+    found = settings.settings("SingleStream", ASKED, 1, Pace(3, 0.01))
     assert found.attributes == {
         "min_duration_ms": 1000,
         "min_query_count": 64,
@@ -39,7 +40,7 @@ def test_streams_are_told_half_the_latency() -> None:
 
 
 def test_multistream_has_its_own_names() -> None:
-    found = loadgen.settings("MultiStream", {**ASKED, "percentile": 99}, 8, Calibration(3, 0.01)).attributes
+    found = settings.settings("MultiStream", {**ASKED, "percentile": 99}, 8, Pace(3, 0.01)).attributes
     assert found["multi_stream_samples_per_query"] == 8
     assert found["multi_stream_target_latency_percentile"] == 0.99
     assert found["multi_stream_expected_latency_ns"] == 5_000_000
@@ -57,7 +58,7 @@ def test_offline_issues_whole_batches_and_owns_up(
     seconds: float, batch: int, flying: int, least: int, shortest: float, longest: float
 ) -> None:
     asked = {"min_queries": least, "min_duration": shortest, "max_duration": longest, "percentile": 90}
-    found = loadgen.settings("Offline", asked, batch, Calibration(1, seconds, flying))
+    found = settings.settings("Offline", asked, batch, Pace(1, seconds, flying))
     count = found.attributes["min_query_count"]
     assert count > 0
     assert count % (batch * flying) == 0
@@ -71,7 +72,7 @@ def test_offline_issues_whole_batches_and_owns_up(
 
 
 def test_a_capped_offline_says_why() -> None:
-    found = loadgen.settings("Offline", ASKED, 32, Calibration(1, 8.0))
+    found = settings.settings("Offline", ASKED, 32, Pace(1, 8.0))
     assert found.attributes["min_query_count"] == 32
     assert "64 samples asked, 32 issued" in found.shortfall[0]
     assert "max_duration" in found.shortfall[0]
@@ -98,7 +99,7 @@ def stream(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_valid_stream(tmp_path: Path) -> None:
-    found = mllog.outcome(mllog.read(write_log(tmp_path / "log", stream())), "SingleStream")
+    found = detail_log.outcome(detail_log.read(write_log(tmp_path / "log", stream())), "SingleStream")
     assert found["result"] == "VALID"
     assert found["reasons"] == []
     assert found["queries"] == found["samples"] == 100
@@ -117,8 +118,8 @@ def test_an_invalid_stream_keeps_loadgens_words(tmp_path: Path) -> None:
         early_stopping_result=" * Only processed 5 queries.\n * Need to process at least 64 queries.",
         result_invalid_reason="Decrease the expected latency.\n",
     )
-    log = mllog.read(write_log(tmp_path / "log", facts, ["Ending early: Ran out of generated queries"]))
-    found = mllog.outcome(log, "SingleStream")
+    log = detail_log.read(write_log(tmp_path / "log", facts, ["Ending early: Ran out of generated queries"]))
+    found = detail_log.outcome(log, "SingleStream")
     assert found["reasons"] == [
         "Decrease the expected latency.",
         "Only processed 5 queries. Need to process at least 64 queries.",
@@ -129,7 +130,7 @@ def test_an_invalid_stream_keeps_loadgens_words(tmp_path: Path) -> None:
 
 def test_multistream_counts_samples(tmp_path: Path) -> None:
     facts = stream(generated_samples_per_query=8, early_stopping_latency_ms=1700)
-    found = mllog.outcome(mllog.read(write_log(tmp_path / "log", facts)), "MultiStream")
+    found = detail_log.outcome(detail_log.read(write_log(tmp_path / "log", facts)), "MultiStream")
     assert found["samples"] == 800
     assert found["samples_per_second"] == 8e6
     assert found["early_stopping"]["estimate_ns"] == 1700
@@ -137,7 +138,7 @@ def test_multistream_counts_samples(tmp_path: Path) -> None:
 
 def test_offline_has_a_rate_and_no_latency(tmp_path: Path) -> None:
     facts = stream(result_query_count=1, generated_samples_per_query=96, result_samples_per_second=321.5)
-    found = mllog.outcome(mllog.read(write_log(tmp_path / "log", facts)), "Offline")
+    found = detail_log.outcome(detail_log.read(write_log(tmp_path / "log", facts)), "Offline")
     assert found["samples"] == 96
     assert found["samples_per_second"] == 321.5
     assert found["latency_ns"] is None
@@ -148,24 +149,24 @@ def test_offline_has_a_rate_and_no_latency(tmp_path: Path) -> None:
 def test_a_log_cut_short_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "log").write_text(text)
     with pytest.raises(MeasureError, match="detail log is damaged"):
-        mllog.read(tmp_path / "log")
+        detail_log.read(tmp_path / "log")
 
 
 def test_two_records_on_one_line_are_both_read(tmp_path: Path) -> None:
     path = write_log(tmp_path / "log", stream(result_invalid_reason="one\n"), ["two"])
-    whole = mllog.read(path)
+    whole = detail_log.read(path)
     path.write_text(path.read_text().replace("}\n:::", "}:::") + "\n\n")
-    assert mllog.read(path) == whole
+    assert detail_log.read(path) == whole
     path.write_text(path.read_text().replace('"result_query_count"', '"result_qu:::MLLOG {"'))
     with pytest.raises(MeasureError, match="detail log is damaged"):
-        mllog.read(path)
+        detail_log.read(path)
 
 
 def test_a_missing_log_or_result_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MeasureError):
-        mllog.read(tmp_path / "none")
+        detail_log.read(tmp_path / "none")
     with pytest.raises(MeasureError, match="result_validity"):
-        mllog.outcome(mllog.read(write_log(tmp_path / "log", {})), "Offline")
+        detail_log.outcome(detail_log.read(write_log(tmp_path / "log", {})), "Offline")
 
 
 # ------------------------------------------------------------------------------------------- samples
@@ -286,8 +287,8 @@ def system(
     library.load(range(8))
     paper, failure = Paper(), list[BaseException]()
     runner = runner_type(batch, library, fail_at)
-    test = loadgen.Test(scenario, accuracy, Path("unused"), 0, 8, 8, answers=answers)
-    return loadgen._system(paper, test, runner, library, failure), paper, runner, failure
+    test = systems.Test(scenario, accuracy, Path("unused"), 0, 8, 8, answers=answers)
+    return systems._system(paper, test, runner, library, failure), paper, runner, failure
 
 
 def test_singlestream_completes_its_query() -> None:
@@ -368,17 +369,17 @@ def test_the_same_sample_all_the_time_is_gathered_once_and_stays_in_flight() -> 
 def test_a_stray_audit_config_stops_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "audit.config").write_text("*.*.mode = 1\n")
-    test = loadgen.Test("Offline", False, tmp_path / "logs", 0, 8, 8, audit=tmp_path / "own" / "audit.config")
+    test = systems.Test("Offline", False, tmp_path / "logs", 0, 8, 8, audit=tmp_path / "own" / "audit.config")
     library = Library(np.zeros((8, 3, 2, 2), np.float32), "NCHW", 1, 8, lambda: None)
     with pytest.raises(MeasureError, match="stray"):
-        loadgen.run(test, {}, Echo(1, library), library)
+        systems.run(test, {}, Echo(1, library), library)
 
 
 def test_calibration_takes_the_fastest_call() -> None:
     images = np.zeros((8, 3, 2, 2), np.float32)
     library = Library(images, "NCHW", 4, 8, lambda: None)
     runner = Echo(4, library)
-    found = calibration.calibrate(runner, "Offline", 8, warm_calls=3)
+    found = warmup.warm_up(runner, "Offline", 8, warm_calls=3)
     assert found.calls >= 3
     assert 0 < found.seconds_per_call < 0.15
     assert len(runner.seen) == found.calls + 3

@@ -18,9 +18,10 @@ from fixtures_report import cell
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import firmware, results
-from bench.machine import Reading, Sensors
-from bench.watch import Mark, Watch, judge
+from bench.device import firmware
+from bench.device.machine import Reading, Sensors
+from bench.device.watch import Mark, Watch, judge
+from bench.store import results
 from images import doctor
 from images.relay import relaying
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import matrix
-from bench.errors import MatrixError
+from bench.common.errors import MatrixError
+from bench.plan import matrix
 
 ROOT = Path(__file__).parents[2]
 REAL: dict[str, Any] = tomllib.loads((ROOT / "matrix.toml").read_text())
@@ -40,7 +40,7 @@ def test_what_no_image_needs_is_dropped_from_every_image() -> None:
 
 
 def test_the_committed_schema_is_the_generated_one() -> None:
-    committed = json.loads((ROOT / "bench" / "matrix.schema.json").read_text())
+    committed = json.loads((ROOT / "bench" / "plan" / "matrix.schema.json").read_text())
     assert committed == json.loads(json.dumps(matrix.json_schema())), "run `invoke generate`"
 
 

@@ -1,4 +1,4 @@
-"""bench.models and bench.quantization as data: importable on the host, in step with matrix.toml."""
+"""bench.convert.models and bench.convert.formats as data: importable on the host, in step with matrix.toml."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.models import MODELS
-from bench.quantization import METHODS, PER_ARCH, parameters
+from bench.convert.formats import METHODS, PER_ARCH, parameters
+from bench.convert.models import MODELS
 
 ROOT = Path(__file__).parents[2]
 MATRIX = tomllib.loads((ROOT / "matrix.toml").read_text(encoding="utf-8"))
@@ -33,7 +33,10 @@ def test_parameters_of_an_architecture_add_to_the_method() -> None:
     assert set(PER_ARCH) <= set(METHODS)
 
 
-@pytest.mark.parametrize("module", ["bench.artifacts", "bench.recipes", "bench.models", "bench.quantization"])
+@pytest.mark.parametrize(
+    "module",
+    ["bench.store.artifacts", "bench.store.recipes", "bench.convert.models", "bench.convert.formats"],
+)
 def test_planning_needs_nothing_but_the_standard_library(module: str) -> None:
     """The host plans without NumPy, and a framework's image without the converters."""
     program = f"import sys; sys.modules['numpy'] = None; sys.modules['torch'] = None; import {module}"

@@ -11,7 +11,7 @@ from fixtures_report import MATRIX, Page, cell, page, parts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cell import Filters
+from bench.plan.cells import Filters
 from reports import scatter
 from reports.pareto import Front, fronts
 

@@ -1,4 +1,4 @@
-"""bench.datasets.photographs: pixels as the paper has them, arrays as the manifest says, or an error."""
+"""bench.data.photographs: pixels as the paper has them, arrays as the manifest says, or an error."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import artifacts
-from bench.datasets import arrays, photographs, source
-from bench.datasets.embedded import preprocess
-from bench.errors import ArtifactError
-from bench.samples import Library, open_images, open_labels
+from bench.common import hashing
+from bench.common.errors import ArtifactError
+from bench.data import arrays, dataset, photographs
+from bench.data.embedded import preprocess
+from bench.measure.samples import Library, open_images, open_labels
 
 
 def photograph(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (30, 40)) -> None:
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write(root: Path, target: Path, samples: int = 0) -> list[tuple[int, int]]:
     told: list[tuple[int, int]] = []
-    found = source.find(f"folder:{root}")
+    found = dataset.find(f"folder:{root}")
     data = found.data(str(root), samples)
     assert data is not None
     target.mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ def test_arrays_hold_each_image_and_its_label(written: Path) -> None:
 
 
 def test_the_manifest_says_what_was_done(written: Path) -> None:
-    artifacts.verify_data(written)
+    hashing.verify_data(written)
     manifest = json.loads((written / "manifest.json").read_text())
     assert manifest["dataset"] == "folder"
     assert manifest["classes"] == ["cat", "dog", "fox"]

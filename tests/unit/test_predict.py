@@ -7,8 +7,8 @@ from fixtures_results import matrix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.budget import affordable
-from bench.cell import Filters, plan
+from bench.measure.limits import affordable
+from bench.plan.cells import Filters, plan
 from images.launches import Asking, Launch, groups
 from images.predict import Speed, cell_seconds, guess, seconds, within
 

@@ -1,4 +1,4 @@
-"""bench.prepare: events, what one failure costs, what another prepare finds. The workshop is a stand-in."""
+"""bench.convert.prepare: events, what one failure costs, what another prepare finds. The workshop is a stand-in."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from test_artifacts import make_spec
 
-from bench import artifacts, prepare
-from bench.artifacts import Artifact
-from bench.errors import ArtifactError
-from bench.recipes import Recipe
+from bench.common.errors import ArtifactError
+from bench.convert import prepare
+from bench.store import artifacts
+from bench.store.artifacts import Artifact
+from bench.store.recipes import Recipe
 
 WANTED = [
     {"framework": "tflite", "method": "FP32"},
@@ -49,9 +50,9 @@ class Workshop:
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("bench.workshop")
+    module = ModuleType("bench.convert.convert")
     module.Workshop = Workshop  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "bench.workshop", module)
+    monkeypatch.setitem(sys.modules, "bench.convert.convert", module)
 
 
 def run(

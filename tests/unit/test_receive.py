@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.courier import PIECE, Courier
-from bench.errors import EngineError
+from bench.common.errors import EngineError
+from bench.measure.upload import PIECE, Upload
 from images.receive import Receiver
 
 
@@ -29,7 +29,7 @@ def carry(source: Path, target: Path) -> list[dict[str, Any]]:
         events.append(dict(event))
         receiver.take(json.dumps(event))
 
-    Courier(source, emit).send()
+    Upload(source, emit).send()
     return events
 
 
@@ -60,7 +60,7 @@ def test_only_what_is_new_is_sent_again(tmp_path: Path) -> None:
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "a.json").write_text("1")
     events: list[Mapping[str, Any]] = []
-    courier = Courier(tmp_path, events.append)
+    courier = Upload(tmp_path, events.append)
     courier.known(tmp_path / "cells" / "a.json")
     courier.send()
     assert events == []

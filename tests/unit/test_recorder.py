@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import MeasureError
-from bench.evidence import Evidence
-from bench.recorder import Recorder
-from bench.samples import Library
+from bench.common.errors import MeasureError
+from bench.measure.replay import Replay
+from bench.measure.samples import Library
+from bench.runtimes.evidence import Evidence
 
 if TYPE_CHECKING:
-    from bench.frameworks import Array
+    from bench.runtimes.base import Array
 
 IMAGES = np.arange(12, dtype=np.float32)[:, None, None, None].repeat(3, axis=1)
 REFERENCE = np.array([[10 * index, 10 * index + 1] for index in range(8)], np.float32)
@@ -40,9 +40,9 @@ class Model:
         raise NotImplementedError
 
 
-def recorder(batch: int) -> tuple[Recorder, Library]:
+def recorder(batch: int) -> tuple[Replay, Library]:
     library = Library(IMAGES, "NCHW", batch, 12, lambda: None)
-    found = Recorder(Model(batch), library)
+    found = Replay(Model(batch), library)
     found.bind(library.store, library.starts())
     return found, library
 

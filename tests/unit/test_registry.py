@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from bench.errors import RegistryError, UsageError
+from bench.common.errors import RegistryError, UsageError
 from images.registry import MANIFESTS, Manifest, Registry
 
 LOGIN = base64.b64encode(b"kit:secret").decode()

@@ -15,9 +15,9 @@ import fixtures_results as fixtures
 import pytest
 from fixtures_report import MATRIX, Page, cell, page
 
-from bench import results
-from bench.cell import Filters
-from bench.errors import ResultError
+from bench.common.errors import ResultError
+from bench.plan.cells import Filters
+from bench.store import results
 from reports import provenance
 from reports.command import command
 from reports.load import FAILED, LEFT_OUT, NOT_REACHED, read

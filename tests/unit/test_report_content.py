@@ -10,8 +10,8 @@ import fixtures_results as fixtures
 import pytest
 from fixtures_report import Page, cell, downloads, page, parts, row_of
 
-from bench import results
-from bench.cell import Filters
+from bench.plan.cells import Filters
+from bench.store import results
 from reports import answers, performance
 from reports.load import read
 from reports.text import weights_label

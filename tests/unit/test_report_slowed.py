@@ -8,8 +8,8 @@ import fixtures_results as fixtures
 import pytest
 from fixtures_report import Page, cell, page, parts, row_of
 
-from bench import results
-from bench.cell import Cell, Filters
+from bench.plan.cells import Cell, Filters
+from bench.store import results
 from reports import answers
 
 

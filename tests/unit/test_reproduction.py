@@ -10,8 +10,8 @@ from typing import Any
 import fixtures_results as fixtures
 import pytest
 
-from bench.cell import Cell, Filters
-from bench.errors import DisagreesError
+from bench.common.errors import DisagreesError
+from bench.plan.cells import Cell, Filters
 from reports import load, reproducing
 from reports.judge import INCOMPARABLE
 from reports.reproduction import AGREES, DIFFERS, Judged, Reproduction, reproduction

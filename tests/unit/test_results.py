@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bench import results
-from bench.errors import ResultError
+from bench.common.errors import ResultError
+from bench.store import results
 
 KEY = "a" * 64
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
-    """A round as bench.measure writes it."""
+    """A round as bench.measure.launch writes it."""
     quiet = {"governor": None, "frequency_mhz": 2600.0, "temperature_c": None, "throttled": None}
     latency = dict.fromkeys(("min", "mean", "p50", "p90", "p95", "p99", "p999", "max"), 1000)
     made: dict[str, Any] = {

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import series
-from bench.errors import UsageError
+from bench.common.errors import UsageError
+from bench.measure import series
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import frameworks, speed
-from bench.errors import MeasureError
+from bench.common.errors import MeasureError
+from bench.measure import speed
+from bench.runtimes import base
 
 
 class Backend:
@@ -21,7 +22,7 @@ class Backend:
 
     layout, warm_calls = "NHWC", 2
 
-    def __init__(self, path: Path, options: frameworks.Options) -> None:
+    def __init__(self, path: Path, options: base.Options) -> None:
         if path.name == "broken":
             raise MeasureError("cannot load the model")
         self.path, self.options, self.batch, self.calls = path, options, 0, 0
@@ -44,12 +45,12 @@ class Backend:
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    def module(framework: str, options: frameworks.Options) -> Any:
+    def module(framework: str, options: base.Options) -> Any:
         assert options.isa == "AVX2"
         assert options.isa_environment == {"KIT_TEST_CAP": "1"}
         return SimpleNamespace(load=Backend)
 
-    monkeypatch.setattr(frameworks, "module", module)
+    monkeypatch.setattr(base, "module", module)
     np.save(tmp_path / "test-images.npy", np.zeros((3, 3, 6, 5), np.float32))
     names = ("broken", "good", "odd", "fine")
     return {
@@ -100,6 +101,6 @@ def test_the_cap_is_in_the_environment_before_the_framework_is_imported(
     monkeypatch.setenv("KIT_TEST_CAP", "")
     seen: list[str] = []
     monkeypatch.setattr(importlib, "import_module", lambda name: seen.append(os.environ["KIT_TEST_CAP"]))
-    options = frameworks.Options("FP32", 1, "AVX2", {"KIT_TEST_CAP": "AVX2"})
-    frameworks.module("openvino", options)
+    options = base.Options("FP32", 1, "AVX2", {"KIT_TEST_CAP": "AVX2"})
+    base.module("openvino", options)
     assert seen == ["AVX2"]

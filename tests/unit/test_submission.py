@@ -11,9 +11,9 @@ import fixtures_deposit as deposit
 import fixtures_results as fixtures
 import pytest
 
-from bench import results
-from bench.cell import Filters
-from bench.errors import ResultError, UsageError
+from bench.common.errors import ResultError, UsageError
+from bench.plan.cells import Filters
+from bench.store import results
 from reports import crate, export, submission
 from reports.load import read
 from reports.render import render

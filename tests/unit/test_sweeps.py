@@ -10,8 +10,8 @@ import fixtures_results as fixtures
 import pytest
 from fixtures_report import MATRIX, Page, page
 
-from bench import results
-from bench.cell import Cell, Filters
+from bench.plan.cells import Cell, Filters
+from bench.store import results
 from reports.book import Chapter, chapters
 from reports.isas import IsaView, isa_view
 from reports.load import read

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import RegistryError
+from bench.common.errors import RegistryError
 from images import toml
 
 SCALARS = st.one_of(

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from test_artifacts import fake, make_spec
 
-from bench import artifacts as store
-from bench.artifacts import Artifact
-from bench.errors import ArtifactError
-from bench.recipes import Recipe, recipes
+from bench.common import hashing
+from bench.common.errors import ArtifactError
+from bench.store import artifacts as store
+from bench.store.artifacts import Artifact
+from bench.store.recipes import Recipe, recipes
 from images import transfer
 from images.tarball import stream
 from images.transfer import Loaded
@@ -40,7 +41,7 @@ def test_what_is_exported_arrives_whole_and_nothing_is_left_to_make(
     assert store.plan(make_spec(there.cache)) == []
     for artifact in chosen:
         if artifact.entry["recipe"]["framework"] != "dataset":
-            store.verify(there.cache / "artifacts" / artifact.sha256, artifact.sha256)
+            hashing.verify(there.cache / "artifacts" / artifact.sha256, artifact.sha256)
     assert transfer.load(there, archive) == Loaded(len(chosen), ()), "a second import changes nothing"
 
 

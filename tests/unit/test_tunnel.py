@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import UsageError
+from bench.common.errors import UsageError
 from images import tunnel
 
 OURS = Path("/ours.sock")

@@ -1,4 +1,4 @@
-"""images.weights and the weights in bench.recipes: what a word names, and what is made from which file."""
+"""images.weights and the weights in bench.store.recipes: what a word names, and what is made from which file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from range_server import Site, serve
 from rich.console import Console
 
-from bench import recipes, sources
-from bench.errors import ArtifactError, UsageError
-from bench.quantization import METHODS
-from bench.recipes import Recipe
-from bench.sources import Published
+from bench.common import hashing
+from bench.common.errors import ArtifactError, UsageError
+from bench.convert import publishers
+from bench.convert.formats import METHODS
+from bench.convert.publishers import Published
+from bench.store import recipes
+from bench.store.recipes import Recipe
 from images import weights as module
 from images.engine import Launch, LaunchResult, Mount, OnLine
 from images.weights import Weights, gather, resolve
@@ -158,7 +160,7 @@ def test_the_hash_of_a_large_file_is_remembered_until_it_changes(
 
     def counted(path: Path) -> str:
         hashed.append(path)
-        return recipes.sha256_file(path)
+        return hashing.sha256_file(path)
 
     monkeypatch.setattr(module, "REMEMBERED", 2)
     monkeypatch.setattr(module, "sha256_file", counted)
@@ -329,14 +331,14 @@ def test_a_spec_of_sources_that_is_none_is_refused(tmp_path: Path, text: str) ->
     path = tmp_path / "sources.json"
     path.write_text(text)
     with pytest.raises(UsageError, match="not a sources spec"):
-        sources.locate(str(path), print)
+        publishers.locate(str(path), print)
 
 
 @pytest.mark.parametrize("pin", [sha256(b"x"), sha256(b"x")[:8], "md5:" + hashlib.md5(b"x").hexdigest()])
 def test_a_pin_is_the_whole_hash_or_its_beginning(tmp_path: Path, pin: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x")
-    sources.check(path, pin)
+    publishers.check(path, pin)
     path.write_bytes(b"y")
     with pytest.raises(ArtifactError, match=f"expected {pin.removeprefix('md5:')}"):
-        sources.check(path, pin)
+        publishers.check(path, pin)

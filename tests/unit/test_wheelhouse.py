@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import matrix as matrices
-from bench.errors import BuildError
+from bench.common.errors import BuildError
+from bench.plan import matrix as matrices
 from images import loadgen, wheelhouse
 from images import lock as locks
 from images.lock import Lock, Pin

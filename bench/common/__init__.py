@@ -1,0 +1,1 @@
+"""What every part of the bench stands on: errors, files, events, hashes. Standard library only."""

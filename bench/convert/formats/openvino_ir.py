@@ -1,0 +1,50 @@
+"""Canonical model -> OpenVINO IR: FP32, and INT8-OM by NNCF (paper, section III-B-4).
+
+The paper goes through ONNX and the Post-training Optimization Tool; NNCF is that tool's successor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import nncf
+import numpy as np
+import numpy.typing as npt
+import openvino
+
+from bench.convert.formats import Parameter
+from bench.convert.formats.onnx import export
+from bench.convert.original import Original
+
+PACKAGES = ("openvino", "nncf", "onnx", "torch")
+
+
+def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
+    """Write model.xml and model.bin (batch axis free) into `directory`."""
+    model = openvino.convert_model(str(export(source, int(parameters["opset"]))))
+    if method == "INT8-OM":
+        images = source.calibration[: int(parameters["calibration_samples"])]
+        model = nncf.quantize(
+            model,
+            nncf.Dataset([image[None] for image in images]),
+            preset=nncf.QuantizationPreset(parameters["preset"]),
+            subset_size=len(images),
+            fast_bias_correction=parameters["fast_bias_correction"],
+        )
+    openvino.save_model(model, directory / "model.xml", compress_to_fp16=False)
+
+
+def runner(directory: Path) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """Load an artifact; returns a function from images (N, 3, 224, 224) to logits (N, 1000).
+
+    FP32 stays FP32, never bf16.
+    """
+    core = openvino.Core()
+    compiled = core.compile_model(directory / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        found: npt.NDArray[np.float32] = compiled(np.ascontiguousarray(images))[0].copy()
+        return found
+
+    return run

@@ -1,0 +1,156 @@
+"""One launch: one artifact in one round, all its scenarios, each a cell with a result of its own.
+
+A cell that fails says why and the others go on. What cell_run finds beside the timing is collected once, when the cell's result
+file is made.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.common.errors import KitError, MeasureError, UsageError
+from bench.device import environment
+from bench.measure.cell_run import CellRun
+from bench.measure.settings import seeds_of
+from bench.measure.upload import Upload
+from bench.measure.work import Work
+from bench.store import results
+
+if TYPE_CHECKING:
+    Emit = Callable[[Mapping[str, Any]], None]
+
+SCHEMA = 1
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """Read a launch's spec. Raises UsageError for what is not one."""
+    try:
+        spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema = spec["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"not a measure spec: {error!r}", where=str(path)) from error
+    if schema != SCHEMA:
+        raise UsageError(f"measure spec of schema {schema!r}, expected {SCHEMA}", where=str(path))
+    return spec
+
+
+def launch(spec: Mapping[str, Any], emit: Emit) -> int:
+    """Measure the spec's cells, one event each; return 1 if any failed, else 0.
+
+    Where the spec has `so_far` (cell id -> result), the results folder is not the host's: what it knows
+    comes with the spec, and what is measured goes back as events, each cell's files before its event.
+    """
+    upload = None
+    try:
+        if "so_far" in spec:
+            upload = _upload(spec, emit)
+        work = Work(spec)
+    except Exception as error:
+        for cell in spec["cells"]:
+            emit(_event(cell, spec, 0.0, reason_of(error)))
+        return 1
+    failed = 0
+    for cell in spec["cells"]:
+        started = time.perf_counter()
+        reason = None
+        try:
+            _measure(work, cell)
+            if upload:
+                upload.send()
+        except Exception as error:
+            reason = reason_of(error)
+            failed += 1
+        emit(_event(cell, spec, time.perf_counter() - started, reason))
+    return 1 if failed else 0
+
+
+def _upload(spec: Mapping[str, Any], emit: Emit) -> Upload:
+    """Lay out what the host knows of this launch's cells, and be ready to send what comes."""
+    run = Path(spec["results"])
+    upload = Upload(run, emit)
+    for cell_id, document in spec["so_far"].items():
+        path = results.path_of(run, cell_id)
+        if not path.exists():  # in a series the launch before may have added to it
+            results.save(path, document)
+        upload.known(path)
+    return upload
+
+
+def _event(
+    cell: Mapping[str, Any], spec: Mapping[str, Any], seconds: float, reason: str | None
+) -> dict[str, Any]:
+    return {
+        "event": "cell",
+        "id": cell["id"],
+        "round": spec["round"],
+        "seconds": round(seconds, 3),
+        "status": "failed" if reason else "ok",
+        "reason": reason,
+    }
+
+
+def _measure(work: Work, cell: Mapping[str, Any]) -> None:
+    """Measure one cell in this round and write its result; nothing to do if the round is there."""
+    path = results.path_of(work.run, cell["id"])
+    result = results.open_for(path, cell["key"])
+    if results.has_round(result, work.spec["round"]):
+        return
+    started = time.perf_counter()
+    environment.reset_peak_memory()
+    one = CellRun(work, cell)
+    row = one.timed()
+    if result is None:
+        result = {**_header(work, cell), **one.judged(), "rounds": []}
+    row["seconds"] = time.perf_counter() - started
+    results.save(path, results.with_round(result, row))
+
+
+def _header(work: Work, cell: Mapping[str, Any]) -> dict[str, Any]:
+    spec = work.spec
+    names = ("platform", "stack", "framework", "model", "weights", "method", "scenario", "batch", "isa")
+    files = sorted(path for path in work.artifact.iterdir())
+    return {
+        "schema": results.SCHEMA,
+        "id": cell["id"],
+        "key": cell["key"],
+        "cell": {name: cell[name] for name in names},
+        "profile": spec["profile"],
+        "dataset": spec["dataset"],
+        "performance": spec["performance"] and not spec["emulated"],
+        "rounds_planned": spec["rounds"],
+        "asked": cell["settings"],
+        "artifact": {
+            "sha256": spec["artifact_sha256"],
+            "bytes": sum(path.stat().st_size for path in files),
+            "files": [path.name for path in files],
+        },
+        "environment": environment.describe(
+            engine=spec["engine"], lock=spec["lock"], emulated=spec["emulated"], threads=spec["threads"]
+        ),
+        "versions": _versions(spec["package"]),
+        "seeds": seeds_of(cell["settings"]) or {"loadgen": spec["seed"]},
+    }
+
+
+def reason_of(error: Exception) -> str:
+    """One message a user can act on; what the kit did not foresee leaves its traceback on stderr."""
+    if isinstance(error, KitError):
+        return str(error)
+    traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+    if isinstance(error, MemoryError):
+        return str(
+            MeasureError("out of memory", remedy="fewer performance_samples, or a machine with more memory")
+        )
+    return str(MeasureError(f"{type(error).__name__}: {error}"))
+
+
+def _versions(package: str) -> dict[str, str]:
+    names = (package, "numpy", "mlcommons-loadgen")
+    return {"python": sys.version.split()[0], **{name: metadata.version(name) for name in names}}

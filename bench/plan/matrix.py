@@ -1,0 +1,289 @@
+"""matrix.toml as frozen dataclasses, strictly validated.
+
+The dataclasses are the only description of the file: `load` checks a file against them,
+`json_schema` prints them as the JSON schema that editors use. Every error names the file, the
+table, the key and the value, and suggests the nearest name for a typo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from bench.common.errors import MatrixError
+from bench.convert.publishers import Published
+from bench.plan.tables import Place, read, rule, schema
+from bench.runtimes.isa import NATIVE
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a command uses when a flag is left out."""
+
+    platform: str
+    profile: str
+    stack: Annotated[str, rule(enum=["current"])]
+    seed: Annotated[int, rule(minimum=0)]
+
+
+@dataclass(frozen=True)
+class Base:
+    """What every image stands on: a registry reference by digest, else Debian packages.
+
+    `exclude` are the paths that are left out of the packages, as dpkg's --path-exclude reads them.
+    """
+
+    suite: str
+    packages: Annotated[tuple[str, ...], rule(minItems=1)]
+    exclude: tuple[str, ...] = ()
+    registry: Annotated[str, rule(pattern="^$|@sha256:[0-9a-f]{64}$")] = ""
+
+
+@dataclass(frozen=True)
+class LoadGen:
+    """LoadGen's source and what compiles it, where no wheel is published."""
+
+    source: Annotated[tuple[str, ...], rule(minItems=1)]
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """What is dropped from the unpacked wheels of every image (globs)."""
+
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A device the results speak of (paper, Table IV).
+
+    `threads` 0 means every core the process may use; `memory` is what the device has; `isa` is the
+    highest instruction set it has (one of `isas`), to which a better CPU is capped; `qemu_cpu` is
+    the CPU model for emulated smoke runs.
+    """
+
+    description: str
+    arch: Annotated[str, rule(enum=["any", "amd64", "arm64"])]
+    offline_batch: Annotated[int, rule(minimum=1)]
+    threads: Annotated[int, rule(minimum=0)]
+    cpu: str = ""
+    memory: Annotated[str, rule(pattern="^$|^[1-9][0-9]*(MiB|GiB)$")] = ""
+    isa: str = NATIVE
+    qemu_cpu: str = ""
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory of the device in bytes, or None where the matrix does not say."""
+        if not self.memory:
+            return None
+        unit = 1 << 30 if self.memory.endswith("GiB") else 1 << 20
+        return int(self.memory[:-3]) * unit
+
+
+@dataclass(frozen=True)
+class Image:
+    """One framework's container image: its pins, and what is dropped from its wheels.
+
+    In a loaded matrix `exclude` begins with what every image drops (`Wheels`).
+    """
+
+    description: str
+    arches: Annotated[tuple[str, ...], rule(items={"enum": ["amd64", "arm64"]}, minItems=1)]
+    requirements: Annotated[tuple[str, ...], rule(minItems=1)]
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Framework:
+    """An inference framework, the image it lives in and the package whose version is reported.
+
+    `uncapped` says why no instruction-set cap can be put on it, where none can.
+    """
+
+    title: str
+    image: str
+    package: str
+    uncapped: str = ""
+
+
+@dataclass(frozen=True)
+class Isa:
+    """An instruction-set level; the table's order is ascending.
+
+    `flags` are the CPU flags (Linux) of a CPU that has it, `environment` is, by framework, what caps
+    that framework's kernels to this level; {} for a level that is only recognised, never a cap.
+    """
+
+    title: str
+    flags: Annotated[tuple[str, ...], rule(minItems=1)]
+    environment: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network: `input` is one sample's shape (C, H, W); `profiles` are those that include it.
+
+    `imagenet` is the SHA-256 of torchvision's file (hex; the first 8 digits are what torchvision itself
+    publishes), `zoo` what each framework's own published file is (section III-B).
+    """
+
+    title: str
+    gmacs: Annotated[float, rule(minimum=0)]
+    input: Annotated[tuple[int, ...], rule(items={"minimum": 1}, minItems=3, maxItems=3)]
+    classes: Annotated[int, rule(minimum=2)]
+    profiles: tuple[str, ...] = ()
+    imagenet: Annotated[str, rule(pattern="^$|^[0-9a-f]{8,64}$")] = ""
+    zoo: dict[str, Published] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A quantization method (Table II) and the frameworks that offer it (Table III)."""
+
+    title: str
+    bits: Annotated[int, rule(enum=[8, 16, 32])]
+    kind: Annotated[str, rule(enum=["none", "dynamic", "static"])]
+    symmetry: str
+    frameworks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """Why a framework x method cannot exist; framework "*" speaks for all that are not named."""
+
+    framework: str
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A LoadGen scenario; `samples_per_query` 0 means one query holds every sample (Offline)."""
+
+    title: str
+    samples_per_query: Annotated[int, rule(minimum=0)]
+    metric: Annotated[str, rule(enum=["latency", "throughput"])]
+    percentile: Annotated[int, rule(minimum=1, maximum=99)]
+
+
+@dataclass(frozen=True)
+class Load:
+    """How LoadGen measures one scenario: durations in seconds; max_duration 0 means no limit.
+
+    `min_queries` counts queries, in Offline samples. `percentile` is LoadGen's target.
+    """
+
+    min_queries: Annotated[int, rule(minimum=1)]
+    min_duration: Annotated[float, rule(minimum=0)]
+    max_duration: Annotated[float, rule(minimum=0)]
+    percentile: Annotated[int, rule(minimum=1, maximum=99)]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How hard to measure: weights, data, rounds, samples and LoadGen's settings by scenario.
+
+    `accuracy_samples` 0 means the whole test split. `accuracy_limit` is how many seconds one accuracy
+    run may take (fewer samples are answered where it would take longer), `cell_limit` how many one
+    round of a cell may be predicted to take (it is left out, and said so, above that); 0: no limit.
+    `seeds` are LoadGen's by its names, hexadecimal because TOML's integers end at 2^63: all three, or
+    none where the default seed holds for them.
+    """
+
+    description: str
+    weights: Annotated[str, rule(enum=["probe", "imagenet", "zoo"])]
+    dataset: Annotated[str, rule(enum=["fashion-mnist"])]
+    performance: bool
+    rounds: Annotated[int, rule(minimum=1)]
+    performance_samples: Annotated[int, rule(minimum=1)]
+    accuracy_samples: Annotated[int, rule(minimum=0)]
+    accuracy_limit: Annotated[float, rule(minimum=0)]
+    cell_limit: Annotated[float, rule(minimum=0)]
+    accuracy_scenarios: tuple[str, ...]
+    scenarios: dict[str, Load]
+    seeds: dict[str, Annotated[str, rule(pattern="^0x[0-9a-f]{16}$")]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One dimension of a cell taken through its values, the others held fixed (Figures 6 and 7).
+
+    `batches` are those of Offline (empty: the platform's), `isas` the caps ("native" for none; empty:
+    the platform's). `accuracy` says whether each of its cells measures accuracy.
+    """
+
+    title: str
+    models: Annotated[tuple[str, ...], rule(minItems=1)]
+    frameworks: Annotated[tuple[str, ...], rule(minItems=1)]
+    methods: Annotated[tuple[str, ...], rule(minItems=1)]
+    scenarios: Annotated[tuple[str, ...], rule(minItems=1)]
+    accuracy: bool
+    batches: Annotated[tuple[int, ...], rule(items={"minimum": 1})] = ()
+    isas: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The whole of matrix.toml."""
+
+    schema: Annotated[int, rule(enum=[1])]
+    defaults: Defaults
+    base: Base
+    loadgen: LoadGen
+    wheels: Wheels
+    platforms: dict[str, Platform]
+    images: dict[str, Image]
+    frameworks: dict[str, Framework]
+    isas: dict[str, Isa]
+    models: dict[str, Model]
+    methods: dict[str, Method]
+    scenarios: dict[str, Scenario]
+    profiles: dict[str, Profile]
+    sweeps: dict[str, Sweep]
+    impossible: tuple[Impossible, ...] = ()
+
+    def reason_impossible(self, framework: str, method: str) -> str | None:
+        """Return why this framework x method cannot exist, or None if it can (Table III)."""
+        if framework in self.methods[method].frameworks:
+            return None
+        for wanted in (framework, "*"):
+            for row in self.impossible:
+                if (row.framework, row.method) == (wanted, method):
+                    return row.reason
+        raise MatrixError(f"no reason is given why {framework} x {method} cannot exist")
+
+
+def load(path: Path) -> Matrix:
+    """Read and validate `path`; raise MatrixError naming file, table, key and value."""
+    import tomllib  # not in Python 3.9, where the paper's stack runs and nobody reads the matrix
+
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MatrixError("no such file", where=str(path), remedy="run from a checkout") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MatrixError(f"not TOML: {error}", where=str(path)) from None
+    return parse(data, path.name)
+
+
+def parse(data: Mapping[str, Any], file: str = "matrix.toml") -> Matrix:
+    """Validate an already parsed matrix; `file` is only used in messages."""
+    from bench.plan import consistency  # late: it needs the classes above
+
+    matrix = read(Matrix, data, Place(file))
+    consistency.check(matrix, file)
+    images = {
+        name: replace(image, exclude=matrix.wheels.exclude + image.exclude)
+        for name, image in matrix.images.items()
+    }
+    return replace(matrix, images=images)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of matrix.toml for editors.
+
+    References between tables cannot be said in it; `load` checks them.
+    """
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema(Matrix)}
