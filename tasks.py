@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from invoke import Context, task
 
-from images.line import ROOT, kit_task
+from images.desk.line import ROOT, kit_task
 
 if TYPE_CHECKING:
-    from images.session import Session
+    from images.choosing.session import Session
 
 
 @kit_task()
@@ -37,7 +37,7 @@ def run(
     session: Session, fresh: bool = False, no_limit: bool = False, swarm: bool = False, registry: str = ""
 ) -> None:
     """Measure the cells that have no result yet, then write the report."""
-    from images.runner import run as measure
+    from images.running.run import run as measure
 
     measure(replace(session, swarm=swarm, registry=registry), fresh=fresh, no_limit=no_limit)
 
@@ -104,7 +104,7 @@ def verify(_: Context, archive: str) -> None:
 )
 def submission(session: Session, submitter: str = "", compliance: bool = False) -> None:
     """Write the run as MLPerf Inference v2.1's submission tree, into out/<run>/submission/."""
-    from images.show import show_submission
+    from images.desk.submission import show_submission
 
     show_submission(session, submitter, compliance=compliance)
 
@@ -121,7 +121,7 @@ def claims(
     session: Session, list_: bool = False, only: str = "", no_run: bool = False, no_limit: bool = False
 ) -> None:
     """Measure what the paper's claims still need, and judge each of them."""
-    from images.claims import judge, show
+    from images.desk.claims import judge, show
 
     if list_:
         show(session, only)
@@ -132,7 +132,7 @@ def claims(
 @kit_task(name="list")
 def list_(session: Session) -> None:
     """Show the matrix: which cells, which are impossible and why, predicted minutes."""
-    from images.show import show_matrix
+    from images.desk.listing import show_matrix
 
     show_matrix(session)
 
@@ -143,7 +143,7 @@ def list_(session: Session) -> None:
 )
 def images_(session: Session, weigh: bool = False, json: bool = False) -> None:
     """Show the engine's images: size, layers, digest, versions, what a push sends."""
-    from images.inventory import show
+    from images.desk.inventory import show
 
     show(session, weigh=weigh, as_json=json)
 
@@ -151,7 +151,7 @@ def images_(session: Session, weigh: bool = False, json: bool = False) -> None:
 @kit_task(help={"export": "write the plan's artifacts to this file", "import": "add a file's artifacts"})
 def models(session: Session, export: str = "", import_: str = "") -> None:
     """Make the plan's artifacts, or carry them from machine to machine."""
-    from images.show import show_models
+    from images.desk.models import show_models
 
     show_models(session, export, import_)
 
@@ -164,7 +164,7 @@ def models(session: Session, export: str = "", import_: str = "") -> None:
 )
 def freeze(session: Session, as_: str = "", artifacts: str = "") -> None:
     """Make a published set of a run: its results as measured, everything they rest on pinned by hash."""
-    from images.freeze import show
+    from images.desk.freeze import show
 
     show(session, as_, artifacts)
 
@@ -186,7 +186,7 @@ def reproduce(
     no_limit: bool = False,
 ) -> None:
     """Measure a published set again with its images and artifacts, and compare; exit code 14: disagrees."""
-    from images.reproduce import reproduce as again
+    from images.desk.reproduce import reproduce as again
 
     again(session, folder or "", artifacts, fresh=fresh, no_limit=no_limit)
 
@@ -199,7 +199,7 @@ def reproduce(
 )
 def publish(_: Context, registry: str, image: str = "") -> None:
     """Push every image of every architecture to a registry and pin the digests in published.toml."""
-    from images.publish import publish_all
+    from images.publishing.push import publish_all
 
     publish_all(ROOT, registry, image)
 
@@ -207,7 +207,7 @@ def publish(_: Context, registry: str, image: str = "") -> None:
 @task(positional=[], iterable=["host"], help={"host": "another machine's engine to look at too"})
 def doctor(_: Context, host: list[str]) -> None:
     """Say what this machine has, what is missing and what to do about it."""
-    from images.show import show_doctor
+    from images.desk.doctor import show_doctor
 
     show_doctor(ROOT, host)
 
@@ -222,7 +222,7 @@ def doctor(_: Context, host: list[str]) -> None:
 )
 def clean(_: Context, host: list[str], everything: bool = False) -> None:
     """Delete the runs in out/."""
-    from images.session import clean as wipe
+    from images.desk.clean import clean as wipe
 
     wipe(ROOT, everything=everything, hosts=host)
 
@@ -230,7 +230,7 @@ def clean(_: Context, host: list[str], everything: bool = False) -> None:
 @task(help={"only": "a folder of tests/: unit, images or integration", "lint": "only ruff and mypy"})
 def test(c: Context, only: str = "", lint: bool = False) -> None:
     """Run ruff, mypy --strict and pytest."""
-    from images.lock import install_test_tools
+    from images.making.resolve import install_test_tools
 
     install_test_tools(ROOT)
     with c.cd(str(ROOT)):
@@ -243,7 +243,7 @@ def test(c: Context, only: str = "", lint: bool = False) -> None:
 @task
 def lock(_: Context) -> None:
     """Resolve every image's requirements again and write the hash-locked files (maintainers)."""
-    from images.lock import lock_all
+    from images.making.resolve import lock_all
 
     lock_all(ROOT)
 
@@ -251,8 +251,8 @@ def lock(_: Context) -> None:
 @task
 def generate(_: Context) -> None:
     """Write the generated files again: Dockerfiles, matrix.schema.json, docs/reference.md (maintainers)."""
-    from images import reference
-    from images.session import generate as write
+    from images.desk import generate as reference
+    from images.desk.generate import generate as write
 
     write(ROOT)
     reference.write(ROOT)

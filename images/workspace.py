@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PYTHON = "3.11"  # what the base's Debian suite ships; wheels, bytecode and engine `native` follow it
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Docker's word for an architecture -> the kernel's
-ARCHES = {kernel: docker for docker, kernel in MACHINES.items()}
 
 # Told one line at a time what is being done; `print` will do.
 Progress = Callable[[str], None]

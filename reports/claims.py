@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.device.environment import ARCHES
 from bench.plan.matrix import Matrix
 from bench.runtimes.isa import NATIVE
-from images.workspace import ARCHES
 from reports import claimfile, claimtext
 from reports.claimdata import (
     CONTRADICTS,

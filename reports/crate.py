@@ -25,9 +25,10 @@ from urllib.parse import quote
 from invoke.vendor import yaml
 
 from bench.common.errors import BuildError, ResultError, UsageError
+from bench.device.environment import ARCHES
 from bench.plan.matrix import Matrix
-from images import lock
-from images.workspace import ARCHES, Workspace
+from images.making import lock
+from images.workspace import Workspace
 from reports import export
 from reports.load import Run
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from bench.device.environment import ARCHES
 from bench.plan.matrix import Matrix
-from images.workspace import ARCHES
 from reports import charts
 from reports.command import measures
 from reports.downloads import svg_url

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.convert.formats import parameters
+from bench.device.environment import ARCHES
 from bench.measure.settings import SEEDS
 from bench.plan.matrix import Matrix
-from images.workspace import ARCHES
 from reports.export import DISCLAIMER
 from reports.load import Measured, Run
 from reports.text import NOT_RECORDED, memory

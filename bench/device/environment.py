@@ -101,3 +101,7 @@ def peak_memory(root: Path = Path("/")) -> int | None:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Docker's word for an architecture -> the kernel's
+ARCHES = {kernel: docker for docker, kernel in MACHINES.items()}

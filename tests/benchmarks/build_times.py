@@ -26,8 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from bench.plan import matrix as matrices  # noqa: E402
-from images import build, wheelhouse  # noqa: E402
-from images import lock as locks  # noqa: E402
+from images.engines.docker import build  # noqa: E402
+from images.making import lock as locks  # noqa: E402
+from images.making import wheelhouse  # noqa: E402
 from images.workspace import Workspace  # noqa: E402
 
 IMAGES = {

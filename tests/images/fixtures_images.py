@@ -17,11 +17,12 @@ import docker
 import pytest
 
 from bench.common.errors import EngineError
+from bench.device.environment import MACHINES
 from bench.plan import matrix as matrices
-from images import lock, wheelhouse
-from images.engine import Launch, LaunchResult
-from images.engine_docker import DockerEngine
-from images.workspace import MACHINES, Workspace
+from images.engines.docker.engine import DockerEngine
+from images.engines.engine import Launch, LaunchResult
+from images.making import lock, wheelhouse
+from images.workspace import Workspace
 
 # The docker SDK leaves the sockets of hijacked connections to the garbage collector.
 LEAKS = pytest.mark.filterwarnings("ignore:.*<socket.socket:pytest.PytestUnraisableExceptionWarning")

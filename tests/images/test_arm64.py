@@ -11,7 +11,8 @@ import pytest
 from fixtures_images import LEAKS, collect_sockets
 
 from bench.plan import matrix as matrices
-from images.engine import Launch, choose
+from images.engines.choose import choose
+from images.engines.engine import Launch
 from images.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]

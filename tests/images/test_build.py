@@ -26,8 +26,10 @@ from fixtures_images import (
 from local_registry import LocalRegistry, registry
 
 from bench.common.errors import BuildError, EngineError
-from images import base, build, inventory
-from images.engine_docker import DockerEngine
+from images.desk import inventory
+from images.engines.docker import build, ground
+from images.engines.docker.engine import DockerEngine
+from images.making import base
 from images.workspace import Workspace
 
 pytestmark = [pytest.mark.docker, LEAKS]
@@ -90,9 +92,9 @@ def test_base_is_what_it_was_said_to_be(
 ) -> None:
     """Loading the cached archive again gives the id computed when it was written."""
     archive = base._archive(TINY.base, arch, workspace, print)
-    image = base._load(client, archive, "edgequant/test:base")
+    image = ground._load(client, archive, "edgequant/test:base")
     client.images.remove("edgequant/test:base")
-    assert image.id == base.ensure(client, TINY.base, arch, workspace, print).id
+    assert image.id == ground.ensure(client, TINY.base, arch, workspace, print).id
     assert len(image.attrs["RootFS"]["Layers"]) == 1
 
 
@@ -102,14 +104,14 @@ def test_base_without_any_road_says_what_to_do(
     monkeypatch.setattr(shutil, "which", lambda _: None)
     other = dataclasses.replace(TINY.base, packages=("python3", "not-yet-made"))
     with pytest.raises(BuildError, match="no base to build on") as caught:
-        base.ensure(client, other, arch, Workspace(tmp_path), print)
+        ground.ensure(client, other, arch, Workspace(tmp_path), print)
     assert "apt-get install mmdebstrap" in caught.value.remedy
 
 
 def test_base_from_a_registry_by_digest(
     engine: DockerEngine, arch: str, client: docker.DockerClient, registry: LocalRegistry, tmp_path: Path
 ) -> None:
-    ours = base.ensure(client, TINY.base, arch, engine._workspace, print)
+    ours = ground.ensure(client, TINY.base, arch, engine._workspace, print)
     ours.tag(f"{registry.host}/base", "test")
     events = client.api.push(f"{registry.host}/base", "test", stream=True, decode=True)
     digest = next(event["aux"]["Digest"] for event in events if "aux" in event)
@@ -117,14 +119,14 @@ def test_base_from_a_registry_by_digest(
     named = dataclasses.replace(TINY.base, registry=f"{registry.host}/base@{digest}")
     nothing = Workspace(tmp_path)
     said: list[str] = []
-    pulled = base.ensure(client, named, arch, nothing, said.append)
+    pulled = ground.ensure(client, named, arch, nothing, said.append)
     try:
         assert said == [f"base: pulling {named.registry}"]
         assert pulled.id == ours.id
-        assert base.ensure(client, named, arch, nothing, pytest.fail).id == ours.id
+        assert ground.ensure(client, named, arch, nothing, pytest.fail).id == ours.id
         foreign = "arm64" if arch == "amd64" else "amd64"
         with pytest.raises(BuildError, match=f"is for {arch}, not {foreign}"):
-            base.ensure(client, named, foreign, nothing, print)
+            ground.ensure(client, named, foreign, nothing, print)
     finally:
         client.images.remove(f"edgequant/base:{arch}-{digest[7:19]}")
         client.images.remove(named.registry)
@@ -135,8 +137,8 @@ def test_unreachable_registry_falls_back_to_debian(
 ) -> None:
     named = dataclasses.replace(TINY.base, registry="127.0.0.1:9/base@sha256:" + "0" * 64)
     said: list[str] = []
-    found = base.ensure(client, named, arch, engine._workspace, said.append)
-    assert found.id == base.ensure(client, TINY.base, arch, engine._workspace, pytest.fail).id
+    found = ground.ensure(client, named, arch, engine._workspace, said.append)
+    assert found.id == ground.ensure(client, TINY.base, arch, engine._workspace, pytest.fail).id
     assert "cannot be pulled" in said[-1]
 
 

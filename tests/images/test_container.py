@@ -17,8 +17,9 @@ from cable import Cable
 from fixtures_images import LEAKS, arch, client, collect_sockets, engine, run, workspace
 
 from bench.common.errors import EngineError
-from images.engine import Launch, LaunchResult, Mount
-from images.engine_docker import OWNER, DockerEngine
+from images.engines.docker.engine import DockerEngine
+from images.engines.docker.owner import OWNER
+from images.engines.engine import Launch, LaunchResult, Mount
 
 pytestmark = [pytest.mark.docker, LEAKS]
 Run = Callable[..., tuple[LaunchResult, list[str]]]

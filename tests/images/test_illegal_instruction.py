@@ -12,8 +12,8 @@ import pytest
 from fixtures_images import LEAKS, TINY, collect_sockets, forget, make_workspace
 
 from bench.common.errors import EngineError
-from images.engine import Launch, LaunchResult
-from images.engine_docker import DockerEngine
+from images.engines.docker.engine import DockerEngine
+from images.engines.engine import Launch, LaunchResult
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 

@@ -30,12 +30,15 @@ from fixtures_images import (
 from local_registry import LocalRegistry, free_port, registry
 
 from bench.common.errors import EngineError, KitError, RegistryError, UsageError
-from images import base, publish
-from images.engine_docker import DockerEngine
-from images.publish import Pins
-from images.registry import INDEX
-from images.tarball import stream
-from images.workspace import MACHINES, Workspace
+from bench.device.environment import MACHINES
+from images.engines.docker import ground
+from images.engines.docker.engine import DockerEngine
+from images.making import base
+from images.making.tarball import stream
+from images.publishing import pinfile, push
+from images.publishing.pinfile import Pins
+from images.publishing.registry import INDEX
+from images.workspace import Workspace
 
 pytestmark = [pytest.mark.docker, LEAKS]
 BASE_BYTES = 6_000_000
@@ -52,7 +55,7 @@ def small(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Ite
         with layer.open("wb") as target:
             target.writelines(stream([("noise", os.urandom(BASE_BYTES))]))
         base._write_archive(layer, each, TINY.base, archive)
-        grounds[each] = base._load(engine.client, archive, f"edgequant/test:ground-{each}")
+        grounds[each] = ground._load(engine.client, archive, f"edgequant/test:ground-{each}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "ensure", lambda client, facts, arch, *_: grounds[arch])
         yield
@@ -76,15 +79,15 @@ def to(engine: DockerEngine, other: str, workspace: Workspace) -> Iterator[Calla
 
     def call(place: str, matrix: object = TINY, by: DockerEngine = engine) -> list[str]:
         said: list[str] = []
-        publish.publish(by, matrix, workspace, place, ["test"], said.append)  # type: ignore[arg-type]
+        push.publish(by, matrix, workspace, place, ["test"], said.append)  # type: ignore[arg-type]
         return said
 
     yield call
-    publish.path_of(workspace.root).unlink(missing_ok=True)
+    pinfile.path_of(workspace.root).unlink(missing_ok=True)
 
 
 def pins(workspace: Workspace) -> Pins:
-    found = publish.read(workspace.root)
+    found = pinfile.read(workspace.root)
     assert found
     return found
 
@@ -130,13 +133,13 @@ def test_what_the_registry_has_is_not_sent_again(
     line = Cable(("127.0.0.1", free_port()), ("127.0.0.1", registry.port))
     host, port = line._listener.getsockname()
     to(f"{host}:{port}")
-    first, written = line.sent, publish.path_of(workspace.root).stat().st_mtime_ns
+    first, written = line.sent, pinfile.path_of(workspace.root).stat().st_mtime_ns
     said = to(f"{host}:{port}")
     assert all(": is there" in words for words in said), said
     assert len(said) == 2
     assert first > 2 * BASE_BYTES
     assert line.sent - first < 10_000
-    assert publish.path_of(workspace.root).stat().st_mtime_ns == written
+    assert pinfile.path_of(workspace.root).stat().st_mtime_ns == written
     line.cut()
 
 
@@ -145,7 +148,7 @@ def test_a_registry_that_dies_in_mid_push_pins_nothing_and_the_same_command_goes
 ) -> None:
     one = dataclasses.replace(TINY, images={"test": dataclasses.replace(TINY.images["test"], arches=(arch,))})
     to(registry.host, one)
-    before = publish.path_of(workspace.root).read_bytes()
+    before = pinfile.path_of(workspace.root).read_bytes()
     line = Cable(
         ("127.0.0.1", free_port()), ("127.0.0.1", registry.port), (BASE_BYTES // 2, lambda _: registry.kill())
     )
@@ -156,7 +159,7 @@ def test_a_registry_that_dies_in_mid_push_pins_nothing_and_the_same_command_goes
     assert caught.value.exit_code == 12
     assert "the push stopped" in caught.value.message
     assert "the same command goes on" in caught.value.remedy
-    assert publish.path_of(workspace.root).read_bytes() == before
+    assert pinfile.path_of(workspace.root).read_bytes() == before
     registry.start()
     said = to(broken)
     line.cut()
@@ -186,7 +189,7 @@ def test_an_engine_cut_off_in_mid_push_pins_nothing_and_the_same_command_goes_on
         to(place, by=cut_off)
     assert caught.value.exit_code in (EngineError.exit_code, RegistryError.exit_code)
     assert "the same command goes on" in caught.value.remedy
-    assert not publish.path_of(workspace.root).exists()
+    assert not pinfile.path_of(workspace.root).exists()
     to(place)
     line.cut()
     assert pins(workspace).registry == place
@@ -196,7 +199,7 @@ def test_a_wrong_digest_is_refused(
     to: Callable[..., list[str]], registry: LocalRegistry, workspace: Workspace, arch: str
 ) -> None:
     to(registry.host)
-    path = publish.path_of(workspace.root)
+    path = pinfile.path_of(workspace.root)
     right, digest = path.read_text(), pins(workspace).images["test"].arches[arch].digest
     path.write_text(right.replace(digest, f"sha256:{'0' * 64}"))
     with pytest.raises(RegistryError, match=f"pins sha256:0+ for test {arch}, the registry has {digest}"):
@@ -227,7 +230,7 @@ def test_a_registry_that_wants_a_login_gets_the_one_of_docker_login(
         login = base64.b64encode(b"kit:secret").decode()
         (tmp_path / "config.json").write_text(json.dumps({"auths": {closed.host: {"auth": login}}}))
         to(closed.host, by=DockerEngine(TINY, workspace, "test"))
-        assert tomllib.loads(publish.path_of(workspace.root).read_text())["registry"] == closed.host
+        assert tomllib.loads(pinfile.path_of(workspace.root).read_text())["registry"] == closed.host
     finally:
         closed.kill()
 
@@ -237,4 +240,4 @@ def test_nobody_there_is_one_clear_error(to: Callable[..., list[str]], workspace
         to(f"127.0.0.1:{free_port()}")
     with pytest.raises(UsageError, match="names no registry"):
         to("my registry")
-    assert not publish.path_of(workspace.root).exists()
+    assert not pinfile.path_of(workspace.root).exists()

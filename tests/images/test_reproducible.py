@@ -18,7 +18,8 @@ import pytest
 import unemulated
 from fixtures_images import LEAKS, MATRIX, ROOT, collect_sockets
 
-from images import base, build, loadgen, lock, wheelhouse
+from images.engines.docker import build
+from images.making import base, loadgen, lock, wheelhouse
 from images.workspace import Workspace
 
 pytestmark = [pytest.mark.docker, LEAKS]

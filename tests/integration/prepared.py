@@ -11,8 +11,8 @@ from typing import Any
 from checkout import ROOT, Kit
 
 from bench.plan import matrix as matrices
-from images.bytecode import image_python
-from images.wheelhouse import site_of
+from images.making.bytecode import image_python
+from images.making.wheelhouse import site_of
 from images.workspace import Workspace
 
 MATRIX = matrices.load(ROOT / "matrix.toml")

@@ -15,7 +15,7 @@ from checkout import ROOT
 from engines import second_engine, ssh_server, swarm
 from local_registry import LocalRegistry, free_port, registry
 
-from images import reference
+from images.desk import generate
 
 DOCS = ROOT / "docs"
 PAGES = sorted(page.stem for page in DOCS.glob("*.md"))
@@ -26,7 +26,7 @@ FETCHES = "--weights imagenet"
 
 
 def test_the_reference_is_up_to_date() -> None:
-    assert (ROOT / reference.FILE).read_text() == reference.render(ROOT), "run `invoke generate`"
+    assert (ROOT / generate.FILE).read_text() == generate.render(ROOT), "run `invoke generate`"
 
 
 def test_links_between_pages_lead_somewhere() -> None:
@@ -79,7 +79,7 @@ def check(page: pages.Page, name: Path) -> None:
 @pytest.mark.docker
 @pytest.mark.usefixtures("engine")
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the pages' artifacts are made on amd64")
-@pytest.mark.parametrize("name", [name for name in PAGES if name != reference.FILE.stem])
+@pytest.mark.parametrize("name", [name for name in PAGES if name != generate.FILE.stem])
 def test_every_command_of_a_page_runs(page: pages.Page, name: str, request: pytest.FixtureRequest) -> None:
     if "ssh://" in (DOCS / f"{name}.md").read_text():
         request.getfixturevalue("devices")

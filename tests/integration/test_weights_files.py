@@ -85,11 +85,11 @@ def test_a_file_is_loaded_or_every_mismatch_is_named(tmp_path: Path) -> None:
 
 PLACES = """
 import contextlib, json, sys
-from bench import sources
+from bench.convert import publishers
 
 places = []
 with contextlib.redirect_stdout(sys.stderr):
-    sources.locate(sys.argv[1], places.append)
+    publishers.locate(sys.argv[1], places.append)
 print(json.dumps(places))
 """
 

@@ -11,7 +11,7 @@ import fixtures_results as fixtures
 
 from bench.measure import audit_rules
 from bench.plan.cells import Cell, Filters
-from images import lock
+from images.making import lock
 from images.workspace import Workspace
 from reports.crate import digest
 

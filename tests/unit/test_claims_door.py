@@ -16,8 +16,10 @@ from rich.console import Console
 from bench.common.errors import FailedCellsError, NotReproducedError, UsageError
 from bench.plan.cells import Cell
 from bench.store import results
-from images import claims, docket, machine, runner
-from images.session import Session
+from images.choosing.session import Session
+from images.desk import claims, docket
+from images.engines import machine
+from images.running import run as runner
 from reports.render import render
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.plan import matrix as matrices
-from images import dockerfile
+from images.making import dockerfile
 
 TEXTS = dockerfile.render_all(matrices.load(Path(__file__).parents[2] / "matrix.toml"))
 

@@ -16,9 +16,13 @@ from hypothesis import strategies as st
 
 from bench.common.errors import EngineError, UsageError
 from bench.plan import matrix as matrices
-from images import engine_native, lock, machine, wheelhouse
-from images.engine import Launch, LaunchResult, Lines, Mount, choose, explain, inside
-from images.engine_native import NativeEngine
+from images.engines import machine, native
+from images.engines.choose import choose
+from images.engines.endings import explain
+from images.engines.engine import Launch, LaunchResult, Mount, inside
+from images.engines.native import NativeEngine
+from images.engines.streams import Lines
+from images.making import lock, wheelhouse
 from images.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +126,7 @@ def test_native_refuses_another_architecture(workspace: Workspace) -> None:
 
 
 def test_native_needs_the_images_python(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_native, "image_python", lambda: None)
+    monkeypatch.setattr(native, "image_python", lambda: None)
     with pytest.raises(EngineError, match="needs CPython"):
         NativeEngine(TINY, workspace, "test")
 

@@ -1,4 +1,4 @@
-"""images.fetch: downloads from a server on this machine, with everything that goes wrong on the way."""
+"""images.preparing.fetch: downloads from a server on this machine, with everything that goes wrong on the way."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from range_server import Site, serve
 from rich.console import Console
 
 from bench.common.errors import ArtifactError
-from images import fetch as module
-from images.fetch import fetch
+from images.preparing import fetch as module
+from images.preparing.fetch import fetch
 
 CONTENT = bytes(range(256)) * 2048  # 512 kB
 ROOT = Path(__file__).parents[2]
@@ -202,7 +202,7 @@ def test_a_full_disk_passes_and_keeps_what_came(tmp_path: Path, monkeypatch: pyt
 def test_ctrl_c_keeps_the_partial(tmp_path: Path) -> None:
     content = CONTENT * 8
     program = (
-        "import sys; from pathlib import Path; from rich.console import Console; from images import fetch\n"
+        "import sys; from pathlib import Path; from rich.console import Console; from images.preparing import fetch\n"
         "fetch.CHUNK = 4096\n"
         "fetch.fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Console())"
     )

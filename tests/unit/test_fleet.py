@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.common.errors import UsageError
-from images import fleet
-from images.engine import Engine
-from images.fleet import EngineLostError, Family, Fleet, Task
-from images.launches import Group, Launch
-from images.machine import Machine
+from images.choosing.groups import Group
+from images.engines.engine import Engine
+from images.engines.machine import Machine
+from images.running import fleet
+from images.running.fleet import EngineLostError, Family, Fleet, Task
+from images.running.launches import Launch
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from images.engine import explain
-from images.instructions import lacking
+from images.engines.endings import explain, lacking
 
 
 def test_the_pis_model_under_qemu_lacks_what_newer_arm_has() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from images.inventory import measure, table
+from images.desk.inventory import measure, table
 
 LAYERS = {f"{number}/layer.tar": random.Random(number).randbytes(40_000) + bytes(90_000) for number in (1, 2)}
 

@@ -10,7 +10,8 @@ from fixtures_results import matrix, result_of
 from bench.plan.cells import Filters, key, plan
 from bench.store import results
 from bench.store.artifacts import Artifact
-from images import launches
+from images.choosing import asking, groups
+from images.running import launches
 
 MATRIX = matrix()
 PLAN = plan(
@@ -20,9 +21,9 @@ PLAN = plan(
     "amd64",
     Filters(("openvino", "onnxruntime"), ("mobilenet_v2",), ("FP32", "INT8-OM"), ()),
 )
-GROUPS = launches.groups(PLAN)
+GROUPS = groups.groups(PLAN)
 ARTIFACTS = {group: Artifact("k", f"{n}" * 64, Path("x"), 1, ("f",), {}) for n, group in enumerate(GROUPS)}
-ASKING = launches.Asking(MATRIX, MATRIX.profiles["quick"], 512)
+ASKING = asking.Asking(MATRIX, MATRIX.profiles["quick"], 512)
 USED: dict[str, dict[str, Any]] = {name: {"lock": "l", "data": "d"} for name in ("openvino", "onnxruntime")}
 
 
@@ -82,34 +83,34 @@ def test_a_damaged_result_is_named_and_its_cell_is_not_launched(tmp_path: Path) 
 
 
 def test_what_is_asked_ends_where_the_data_ends() -> None:
-    few = launches.Asking(MATRIX, MATRIX.profiles["paper-table1"], 150)
+    few = asking.Asking(MATRIX, MATRIX.profiles["paper-table1"], 150)
     assert few.of("Offline")["performance_samples"] == 150
     assert few.of("Offline")["accuracy_samples"] == 150
 
 
 def test_accuracy_is_not_asked_for_without_a_reason_in_its_place() -> None:
-    quick = launches.Asking(MATRIX, MATRIX.profiles["quick"], 512)
+    quick = asking.Asking(MATRIX, MATRIX.profiles["quick"], 512)
     assert quick.of("SingleStream")["accuracy_samples"] == 0
     assert "this scenario" in quick.of("SingleStream")["accuracy_reason"]
     assert quick.of("Offline")["accuracy_reason"] is None
-    blind = launches.Asking(MATRIX, MATRIX.profiles["quick"], 512, "other classes")
+    blind = asking.Asking(MATRIX, MATRIX.profiles["quick"], 512, "other classes")
     assert blind.of("Offline")["accuracy_samples"] == 0
     assert blind.of("Offline")["accuracy_reason"] == "other classes"
 
 
 def test_a_profile_asks_for_its_own_seeds() -> None:
-    asked = launches.Asking(MATRIX, MATRIX.profiles["mlperf-v2.1"], 512).of("Offline")
+    asked = asking.Asking(MATRIX, MATRIX.profiles["mlperf-v2.1"], 512).of("Offline")
     assert asked["qsl_rng_seed"] == 0xC63BB0C8C280FDEF
     assert asked["sample_index_rng_seed"] == 0x39C9343412051148
     assert asked["schedule_rng_seed"] == 0x04267CF482328355
-    quick = launches.Asking(MATRIX, MATRIX.profiles["quick"], 512).of("Offline")
+    quick = asking.Asking(MATRIX, MATRIX.profiles["quick"], 512).of("Offline")
     assert not any("seed" in name for name in quick), "its keys are those of results from before"
 
 
 def test_each_cap_is_a_launch_of_its_own() -> None:
     flags = [flag for isa in MATRIX.isas.values() for flag in isa.flags]
     found = plan(MATRIX, "host", "quick", "amd64", Filters(("openvino",), sweep="isa"), flags)
-    gathered = launches.groups(found)
+    gathered = groups.groups(found)
     assert [(group.method, group.isa) for group in gathered] == [
         (method, isa) for method in ("FP32", "INT8-OM") for isa in MATRIX.sweeps["isa"].isas
     ]

@@ -22,8 +22,8 @@ from bench.device import firmware
 from bench.device.machine import Reading, Sensors
 from bench.device.watch import Mark, Watch, judge
 from bench.store import results
-from images import doctor
-from images.relay import relaying
+from images.desk import doctor
+from images.running.relay import relaying
 
 SOON = 0.02  # seconds between looks
 PATIENCE = 20.0  # seconds until a look that never comes is a failure
@@ -253,7 +253,7 @@ def vcgencmd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     (folder / "vcgencmd").chmod((folder / "vcgencmd").stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr("images.relay.INTERVAL_S", SOON)
+    monkeypatch.setattr("images.running.relay.INTERVAL_S", SOON)
     return says
 
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from bench.measure.limits import affordable
 from bench.plan.cells import Filters, plan
-from images.launches import Asking, Launch, groups
-from images.predict import Speed, cell_seconds, guess, seconds, within
+from images.choosing.asking import Asking
+from images.choosing.groups import groups
+from images.running.launches import Launch
+from images.running.predict import Speed, cell_seconds, guess, seconds, within
 
 MATRIX = matrix()
 ASKING = Asking(MATRIX, MATRIX.profiles["quick"], 512)

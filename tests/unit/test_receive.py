@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.common.errors import EngineError
 from bench.measure.upload import PIECE, Upload
-from images.receive import Receiver
+from images.running.receive import Receiver
 
 
 def deaf(*_: object) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from bench.common.errors import RegistryError, UsageError
-from images.registry import MANIFESTS, Manifest, Registry
+from images.publishing.registry import MANIFESTS, Manifest, Registry
 
 LOGIN = base64.b64encode(b"kit:secret").decode()
 

@@ -6,7 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from images.tarball import Member, entries, length, stream
+from images.making.tarball import Member, entries, length, stream
 from images.workspace import epoch
 
 

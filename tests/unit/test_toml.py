@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.common.errors import RegistryError
-from images import toml
+from images.publishing import record
 
 SCALARS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"])), st.integers(-(2**63), 2**63 - 1), st.booleans()
@@ -29,12 +29,14 @@ TABLES: st.SearchStrategy[dict[str, Any]] = st.recursive(
 
 @given(TABLES)
 def test_what_is_written_is_read_back(document: dict[str, Any]) -> None:
-    assert tomllib.loads(toml.dumps(document, "a comment\nof two lines")) == document
+    assert tomllib.loads(record.dumps(document, "a comment\nof two lines")) == document
 
 
 def test_the_same_content_gives_the_same_bytes() -> None:
     one, two = {"b": 1, "a": {"y": 2, "x": "3"}}, {"a": {"x": "3", "y": 2}, "b": 1}
-    assert toml.dumps(one, "head") == toml.dumps(two, "head") == '# head\n\nb = 1\n\n[a]\nx = "3"\ny = 2\n'
+    assert (
+        record.dumps(one, "head") == record.dumps(two, "head") == '# head\n\nb = 1\n\n[a]\nx = "3"\ny = 2\n'
+    )
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def test_a_wrong_record_names_file_key_and_value(tmp_path: Path, text: str, wher
     path = tmp_path / "record.toml"
     path.write_text(text)
     with pytest.raises(RegistryError) as caught:
-        toml.load(Record, path, RegistryError, "publish again")
+        record.load(Record, path, RegistryError, "publish again")
     assert str(path) in caught.value.where
     assert where in caught.value.where
     assert problem in caught.value.message

@@ -15,9 +15,9 @@ from bench.common.errors import ArtifactError
 from bench.store import artifacts as store
 from bench.store.artifacts import Artifact
 from bench.store.recipes import Recipe, recipes
-from images import transfer
-from images.tarball import stream
-from images.transfer import Loaded
+from images.making.tarball import stream
+from images.preparing import transfer
+from images.preparing.transfer import Loaded
 from images.workspace import Workspace
 
 

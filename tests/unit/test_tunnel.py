@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.common.errors import UsageError
-from images import tunnel
+from images.engines.docker import tunnel
 
 OURS = Path("/ours.sock")
 

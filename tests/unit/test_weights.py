@@ -1,4 +1,4 @@
-"""images.weights and the weights in bench.store.recipes: what a word names, and what is made from which file."""
+"""images.choosing.weights and the weights in bench.store.recipes: what a word names, and what is made from which file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ from bench.convert.formats import METHODS
 from bench.convert.publishers import Published
 from bench.store import recipes
 from bench.store.recipes import Recipe
-from images import weights as module
-from images.engine import Launch, LaunchResult, Mount, OnLine
-from images.weights import Weights, gather, resolve
+from images.choosing import weights as module
+from images.choosing.weights import Weights, resolve
+from images.engines.engine import Launch, LaunchResult, Mount
+from images.engines.streams import OnLine
+from images.preparing.files import gather
 
 MODELS = ("mobilenet_v2", "vgg19", "densenet121")
 PINS = {"mobilenet_v2": "b0353104" + "0" * 56, "vgg19": "dcbb9e9d", "densenet121": "a639ec97"}

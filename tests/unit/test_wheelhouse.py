@@ -11,9 +11,9 @@ import pytest
 
 from bench.common.errors import BuildError
 from bench.plan import matrix as matrices
-from images import loadgen, wheelhouse
-from images import lock as locks
-from images.lock import Lock, Pin
+from images.making import loadgen, wheelhouse
+from images.making import lock as locks
+from images.making.lock import Lock, Pin
 from images.workspace import Workspace, epoch
 
 ROOT = Path(__file__).parents[2]

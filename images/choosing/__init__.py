@@ -1,0 +1,1 @@
+"""Flags become one choice, the choice a plan."""

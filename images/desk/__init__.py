@@ -1,0 +1,1 @@
+"""Where a person stands: what tasks.py calls. It alone knows reports/."""

@@ -1,0 +1,1 @@
+"""Where a launch runs: the protocol of an engine, and its kinds."""

@@ -1,0 +1,217 @@
+"""Engine `docker`: each launch is one hardened container, always removed.
+
+No network, no capabilities, no new privileges, a read-only root, an unprivileged user, limits on
+processes and memory, pinned cores, an init process, a hard end. One mount at most is writable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+import requests
+from docker.utils.socket import STDOUT, frames_iter
+
+from bench.common.errors import EngineError
+from bench.plan.matrix import Matrix
+from images.engines import machine
+from images.engines.docker.build import build, tag_of
+from images.engines.docker.owner import OWNER, owned_by_the_living, owner
+from images.engines.docker.sdk import REMEDY, speaking
+from images.engines.endings import explain, out_of_memory, out_of_time
+from images.engines.engine import Launch, LaunchResult, Mount, Ready, inside
+from images.engines.streams import Lines, OnLine, tail
+from images.making.base import USER
+from images.workspace import Progress, Workspace
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+PING_S = 3
+ANSWER_S = 600  # loading or committing a gigabyte on a slow card takes minutes
+
+
+class DockerEngine:
+    """A Docker engine on this machine: what a launch mounts is mounted where it lies.
+
+    `environment` says how to reach it, as Docker's own variables do (None: this process's own).
+    """
+
+    kind = "docker"
+    remote = takes_series = False
+    host = ""
+
+    def __init__(
+        self, matrix: Matrix, workspace: Workspace, reason: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.reason = reason
+        self._matrix = matrix
+        self._workspace = workspace
+        where = f" at {self.host}" if self.host else ""
+        with speaking(f"the Docker engine{where} does not answer", REMEDY):
+            self.client = docker.from_env(timeout=PING_S, environment=environment)
+            self._version = self.client.version()
+            self.client.api.timeout = ANSWER_S
+        if self._version["Os"] != "linux":
+            raise EngineError(f"the engine runs {self._version['Os']} containers, not Linux", remedy=REMEDY)
+
+    def describe(self) -> dict[str, str]:
+        """Return kind, version, API version, architecture, kernel and why it was chosen."""
+        version = self._version
+        return {
+            "kind": self.kind,
+            "why": self.reason,
+            "version": version["Version"],
+            "api": version["ApiVersion"],
+            "arch": version["Arch"],
+            "kernel": version["KernelVersion"],
+        }
+
+    def machine(self) -> machine.Machine:
+        """Return the machine that measures."""
+        return machine.local()
+
+    def alive(self) -> bool:
+        """Return whether the engine still answers."""
+        try:
+            return bool(self.client.ping())
+        except (docker.errors.DockerException, requests.RequestException, OSError):
+            return False
+
+    def build(self, arch: str, names: Sequence[str], progress: Progress) -> list[Ready]:
+        """Build every image that is not up to date."""
+        with speaking("the engine failed while building"):
+            return build(self._matrix, arch, names, self.client, self._workspace, progress)
+
+    def ready(self, name: str, arch: str) -> Ready | None:
+        """Return the image of this name as the engine has it, up to date or not."""
+
+        with speaking("the engine does not answer"):
+            try:
+                image = self.client.images.get(tag_of(name, arch))
+            except docker.errors.ImageNotFound:
+                return None
+        return Ready(name, arch, tag_of(name, arch), str(image.id), image.attrs["Size"], 0.0, True)
+
+    def path(self, host: Path, mounts: Sequence[Mount]) -> str:
+        """Return the container path of a host path."""
+        return inside(host, mounts)
+
+    def launch(self, request: Launch, on_line: OnLine) -> LaunchResult:
+        """Run one container to its end; see Engine.launch."""
+
+        started = time.monotonic()
+        with speaking(f"the engine failed while {request.image} ran"):
+            try:
+                container = self.client.containers.create(**self._options(request))
+            except docker.errors.ImageNotFound:
+                raise EngineError(
+                    f"there is no image {tag_of(request.image, request.arch)}", remedy="invoke build"
+                ) from None
+            try:
+                code, killed, errors = _run(container, request, on_line)
+                container.reload()
+                oom = container.attrs["State"]["OOMKilled"]
+            finally:  # also when the user presses Ctrl-C or the callback raises
+                with contextlib.suppress(docker.errors.DockerException, OSError):
+                    container.remove(force=True, v=True)
+        reason = (
+            out_of_memory(request.memory_bytes)
+            if oom
+            else killed or explain(code, request.on(self.machine()))
+        )
+        return LaunchResult(code, reason, "\n".join(errors), time.monotonic() - started)
+
+    def remove_stale(self) -> int:
+        """Remove containers whose run on this machine is over; call it between launches."""
+
+        removed = 0
+        with speaking("the engine does not answer"):
+            for container in self.client.containers.list(all=True, filters={"label": OWNER}):
+                if not owned_by_the_living(container.labels[OWNER]):
+                    with contextlib.suppress(docker.errors.NotFound):
+                        container.remove(force=True, v=True)
+                        removed += 1
+        return removed
+
+    def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
+        """Return what containers.create is to mount."""
+        for mount in mounts:
+            if mount.writable:
+                _hand_over(mount.host, *_user())
+        return {
+            str(m.host.resolve()): {"bind": m.inside, "mode": "rw" if m.writable else "ro"} for m in mounts
+        }
+
+    def _options(self, request: Launch) -> dict[str, Any]:
+        """Return the arguments of containers.create for a launch."""
+        uid, gid = _user()
+        emulation = {"QEMU_CPU": request.emulate_cpu} if request.emulate_cpu else {}
+        return {
+            "image": tag_of(request.image, request.arch),
+            "command": list(request.argv),
+            "platform": f"linux/{request.arch}",
+            "environment": {**emulation, **request.env},
+            "volumes": self._volumes(request.mounts),
+            "user": f"{uid}:{gid}",
+            "network_mode": "none",
+            "read_only": True,
+            "tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777,size=2g"},  # noqa: S108 (inside the container)
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "pids_limit": 2048,
+            "mem_limit": request.memory_bytes,
+            "memswap_limit": request.memory_bytes,  # equal: no swap, a limit is a limit
+            "cpuset_cpus": ",".join(map(str, request.cpus)) if request.cpus else None,
+            "init": True,  # a PID 1 of its own would ignore SIGTERM
+            "labels": owner(),
+        }
+
+
+def _run(container: Container, request: Launch, on_line: OnLine) -> tuple[int, str, Sequence[str]]:
+    """Start a container and read it to its end; return exit code, why we killed it, end of stderr."""
+    killed = ""
+
+    def kill() -> None:
+        nonlocal killed
+        killed = out_of_time(request.timeout_s)
+        with contextlib.suppress(docker.errors.APIError):  # it may have ended this very moment
+            container.kill()
+
+    errors = tail()
+    out, err = Lines(on_line), Lines(errors.append)
+    output = container.attach_socket(params={"stdout": 1, "stderr": 1, "stream": 1})
+    watchdog = threading.Timer(request.timeout_s, kill)
+    container.start()
+    watchdog.start()
+    try:
+        for stream, data in frames_iter(output, tty=False):
+            (out if stream == STDOUT else err).feed(data)
+        out.end()
+        err.end()
+        code = int(container.wait(timeout=30)["StatusCode"])
+    finally:
+        watchdog.cancel()
+        output.close()
+    return code, killed, errors
+
+
+def _user() -> tuple[int, int]:
+    """Return the user a container runs as: whoever runs the kit, but never root."""
+    return (os.getuid(), os.getgid()) if os.getuid() else (USER, USER)
+
+
+def _hand_over(folder: Path, uid: int, gid: int) -> None:
+    """Let the container's user write a results directory that root made (only root can and must)."""
+    if os.getuid():
+        return
+    for path in (folder, *folder.rglob("*")):
+        if path.lstat().st_uid != uid:
+            os.chown(path, uid, gid, follow_symlinks=False)

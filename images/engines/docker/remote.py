@@ -1,0 +1,107 @@
+"""Engine `docker` on another machine (`--host ssh://pi@raspberrypi`): nothing of this one is mounted there.
+
+What a launch reads lies in one volume of that engine, filled through the engine's API: each directory
+once, under a key of its content. Results come back as events (bench/measure/upload.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+import docker.errors
+
+from bench.plan.matrix import Matrix
+from images.engines import machine
+from images.engines.docker import tunnel
+from images.engines.docker.engine import DockerEngine
+from images.engines.docker.ground import ensure
+from images.engines.docker.owner import owner
+from images.engines.docker.sdk import speaking
+from images.engines.docker.store import INSIDE, STORE, _there, contents, store_key
+from images.engines.engine import Mount
+from images.engines.machine import Machine
+from images.making.tarball import stream
+from images.workspace import Workspace
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from docker.models.images import Image as EngineImage
+
+RESULTS = "/tmp/results"  # noqa: S108 (inside the container, its own tmpfs)
+
+
+class RemoteEngine(DockerEngine):
+    """A Docker engine reached by `host` (ssh://user@name, tcp://name:port, unix:///path)."""
+
+    remote = True
+
+    def __init__(self, matrix: Matrix, workspace: Workspace, host: str) -> None:
+        self.host = host
+        super().__init__(matrix, workspace, f"asked for: {host}", reach(host) if host else None)
+
+    def machine(self) -> Machine:
+        """Return the machine that measures, asked once."""
+        return self._machine
+
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        with speaking(f"{self.host or 'the engine'} does not say what it is"):
+            return self._ask()
+
+    def _ask(self) -> Machine:
+        facts, ground = self.client.info(), self._ground()
+
+        def run(command: Sequence[str]) -> str:
+            options = {"network_mode": "none", "remove": True, "labels": owner()}
+            printed: bytes = self.client.containers.run(ground.id, command, **options)
+            return printed.decode("utf-8", "replace")
+
+        return machine.probe(facts["Name"], facts["OperatingSystem"], run)
+
+    def _ground(self) -> EngineImage:
+        """The base for the engine's own architecture."""
+        arch = self._version["Arch"]
+        return ensure(self.client, self._matrix.base, arch, self._workspace, print)
+
+    def path(self, host: Path, mounts: Sequence[Mount]) -> str:
+        """Return where a launch finds a host path: in the store, or for results in its own tmpfs."""
+        for mount in mounts:
+            if host.is_relative_to(mount.host):
+                root = RESULTS if mount.writable else f"{INSIDE}/{store_key(mount)}/{mount.host.name}"
+                rest = host.relative_to(mount.host).as_posix()
+                return root if rest == "." else f"{root}/{rest}"
+        raise ValueError(f"{host} is in none of the mounts")
+
+    def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
+        """Send what the store lacks; the launch sees the store alone."""
+        read = [mount for mount in mounts if not mount.writable]
+        if not read:
+            return {}
+        with self._porter() as porter:
+            for mount in read:
+                if mount.host.is_file() or not _there(porter, f"{INSIDE}/{store_key(mount)}.whole"):
+                    porter.put_archive(INSIDE, stream(contents(mount)))
+        return {STORE: {"bind": INSIDE, "mode": "ro"}}
+
+    @contextlib.contextmanager
+    def _porter(self) -> Iterator[Container]:
+        """A container that is never started: through it the API writes into the volume."""
+        volumes = {STORE: {"bind": INSIDE, "mode": "rw"}}
+        porter = self.client.containers.create(self._ground().id, volumes=volumes, labels=owner())
+        try:
+            yield porter
+        finally:
+            with contextlib.suppress(docker.errors.DockerException, OSError):
+                porter.remove(force=True)
+
+
+def reach(host: str) -> dict[str, str]:
+    """Docker's own variables for this host."""
+    address = tunnel.open_to(host) if host.startswith("ssh://") else host
+    return {**os.environ, "DOCKER_HOST": address}

@@ -1,0 +1,124 @@
+"""The machine that measures: this one, or the one whose engine was named with --host.
+
+Another machine is asked once, by a container of its engine that runs the bench's own modules.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+import os
+import platform
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.common.errors import EngineError, UsageError
+from bench.device import environment
+from bench.device.environment import ARCHES, MACHINES
+from bench.device.machine import Sensors
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+# What a container over there runs: the modules of the bench that look at a machine, and a question.
+_LOOKING = (
+    "__init__.py",
+    *(f"device/{name}.py" for name in ("__init__", "firmware", "machine", "environment")),
+)
+_PROBE = """
+import base64, json, os, platform, sys, tempfile
+path = os.path.join(tempfile.mkdtemp(), "bench.zip")
+open(path, "wb").write(base64.b64decode({packed!r}))
+sys.path.insert(0, path)
+from bench.device import environment, machine
+print(json.dumps({{"cpu": environment.cpu(), "cpus": sorted(os.sched_getaffinity(0)),
+    "governor": machine.Sensors().read().governor, "machine": platform.machine(),
+    "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "kernel": platform.release(),
+    "boot": machine.text_of(machine.Path({boot!r}))}}))
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine's facts. `cpus` are the cores a run may use, `arch` is Docker's word, `boot` is the
+    kernel's boot id: two engines with the same one share a machine."""
+
+    name: str
+    arch: str
+    cpu_model: str
+    flags: tuple[str, ...]
+    cpus: tuple[int, ...]
+    memory_bytes: int
+    os: str
+    kernel: str
+    governor: str | None
+    boot: str
+
+    def document(self) -> dict[str, Any]:
+        """The machine as run.json has it."""
+        facts = {name: value for name, value in asdict(self).items() if name not in ("cpus", "boot")}
+        return {**facts, "machine": MACHINES[self.arch], "cores": len(self.cpus), "flags": list(self.flags)}
+
+
+@functools.cache
+def local() -> Machine:
+    """This machine."""
+    model, flags = environment.cpu()
+    return Machine(
+        platform.node(),
+        docker_arch(platform.machine()),
+        model,
+        tuple(flags),
+        tuple(sorted(os.sched_getaffinity(0))),
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
+        platform.release(),
+        Sensors().read().governor,
+        _BOOT.read_text().strip() if _BOOT.exists() else "",
+    )
+
+
+def probe(name: str, system: str, run: Callable[[Sequence[str]], str]) -> Machine:
+    """Ask another machine: `run` executes a command in a container there and returns what it printed.
+
+    `name` and `system` are what its engine says of itself. Raises EngineError for an answer that is none.
+    """
+    text = run(["python3", "-I", "-c", _PROBE.format(packed=_packed(), boot=str(_BOOT))])
+    try:
+        told = json.loads(text.strip().splitlines()[-1])
+        model, flags = told["cpu"]
+        return Machine(
+            name,
+            docker_arch(told["machine"]),
+            model,
+            tuple(flags),
+            tuple(told["cpus"]),
+            told["memory"],
+            system,
+            told["kernel"],
+            told["governor"],
+            told["boot"],
+        )
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise EngineError(
+            f"{name} does not say what it is: {text[-200:]!r}", remedy="invoke doctor"
+        ) from None
+
+
+def _packed() -> str:
+    """The modules that look at a machine, as a zip archive in base64."""
+    folder, memory = Path(environment.__file__).parents[1], io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in _LOOKING:
+            archive.write(folder / name, f"bench/{name}")
+    return base64.b64encode(memory.getvalue()).decode("ascii")
+
+
+def docker_arch(machine: str) -> str:
+    """Docker's word for what the kernel calls a machine; UsageError where the kit has none."""
+    if machine not in ARCHES:
+        raise UsageError(f"this machine is {machine}; the kit knows {', '.join(ARCHES)}")
+    return ARCHES[machine]

@@ -1,0 +1,1 @@
+"""Artifacts: made in the prepare image, fetched, carried from machine to machine."""

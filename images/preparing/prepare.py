@@ -1,0 +1,215 @@
+"""Make the artifacts of a plan in the prepare image, or find that they are there."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from bench.common.errors import ArtifactError
+from bench.store import artifacts as store
+from bench.store import recipes
+from bench.store.artifacts import Artifact
+from bench.store.recipes import Recipe
+from images.choosing.groups import Group, groups
+from images.choosing.session import Session
+from images.engines import machine
+from images.engines.engine import Launch, Mount
+from images.making import lock
+from images.preparing.files import gather
+
+TIMEOUT = 3600.0
+CONSOLE = Console()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The artifacts of a run and the FP32 logits their outputs are compared with, by group; the dataset.
+
+    `failed` holds the groups whose artifact (or its reference) could not be made, with the reason.
+    """
+
+    artifacts: dict[Group, Artifact]
+    failed: dict[Group, str]
+    references: dict[Group, Artifact]
+    data: Artifact
+    seconds: float
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The artifacts as run.json lists them."""
+        return [
+            {
+                "framework": group.framework,
+                "model": group.model,
+                "method": group.method,
+                "arch": artifact.entry["recipe"]["arch"],
+                "sha256": artifact.sha256,
+                "bytes": artifact.bytes,
+                "versions": artifact.entry.get("versions", {}),
+                "notes": artifact.entry.get("notes", []),
+                "calibration_samples": artifact.entry.get("calibration_samples"),
+            }
+            for group, artifact in self.artifacts.items()
+        ]
+
+
+def prepare(session: Session) -> Prepared:
+    """Make what the plan needs and the cache lacks; does not start a container if nothing is missing.
+
+    Raises ArtifactError if the dataset cannot be made; a single artifact that cannot be made only
+    fails its own cells.
+    """
+    started = time.monotonic()
+    for note in session.dataset.notes:
+        CONSOLE.print(f"dataset: {note}", highlight=False, soft_wrap=True)
+    spec = specification(session, str(session.workspace.cache))
+    missing = store.plan(spec)
+    reasons: dict[str, str] = {}
+    if missing:
+        own = machine.local().arch
+        if own not in session.matrix.images["prepare"].arches:
+            raise ArtifactError(
+                f"{len(missing)} artifacts are missing and {own} cannot make them",
+                remedy="on an amd64 machine with the same commit: "
+                f"invoke models --platform {session.platform} --export models.tar.gz; "
+                "then here: invoke models --import models.tar.gz",
+            )
+        CONSOLE.print(f"prepare: {len(missing)} artifacts to make")
+        reasons = _make(session, spec, missing)
+    seconds = time.monotonic() - started if missing else 0.0
+    return _collect(session, spec, reasons, seconds)
+
+
+def available(session: Session) -> dict[Group, Artifact]:
+    """The plan's artifacts that are there, by group; nothing is made."""
+    cache = session.workspace.cache
+    found = _found(cache, specification(session, str(cache)))
+    keys = {group: (group.framework, group.model, group.method) for group in groups(session.plan)}
+    return {group: found[key] for group, key in keys.items() if key in found}
+
+
+def specification(session: Session, cache: str) -> dict[str, Any]:
+    """What prepare is asked for this plan; `cache` is the cache as the reader of the spec sees it.
+
+    Where the user's files are is only known to a launch (`_make`): a plan needs their hashes alone.
+    """
+    profile = session.profile_facts
+    wanted = dict.fromkeys((cell.framework, cell.method) for cell in session.plan.cells)
+    samples = profile.accuracy_samples and max(profile.accuracy_samples, profile.performance_samples)
+    return {
+        "schema": recipes.SCHEMA,
+        "cache": cache,
+        "models": list(dict.fromkeys(c.model for c in session.plan.cells)),
+        **session.weights.spec(),
+        "dataset": session.dataset.name,
+        "data": session.dataset.data("", samples),
+        "arches": [session.arch],
+        "wanted": [{"framework": framework, "method": method} for framework, method in wanted],
+        "lock": lock.read(session.workspace.lock("prepare", "amd64")).digest,
+        "seed": session.matrix.defaults.seed,
+    }
+
+
+def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict[str, str]:
+    """Run the prepare image; return the reasons of what failed, by recipe label."""
+    cache, engine, here = session.workspace.cache, session.maker, machine.local()
+    for name in ("artifacts", "data", "specs"):
+        (cache / name).mkdir(parents=True, exist_ok=True)
+    files, weights = gather(session.weights, missing, engine, here.arch, cache, CONSOLE)
+    mounts = (
+        Mount(cache / "artifacts", "/cache/artifacts", writable=True),
+        Mount(cache / "data", "/cache/data", writable=True),
+        Mount(cache / "specs", "/cache/specs"),
+        *weights,
+    )
+    data = spec["data"]
+    if data and session.dataset.path:
+        mounts = (*mounts, Mount(session.dataset.path, "/dataset"))
+        data = {**data, "path": engine.path(session.dataset.path, mounts)}
+    inside = Path(engine.path(cache / "artifacts", mounts)).parent
+    path = cache / "specs" / "prepare.json"
+    path.write_text(json.dumps({**spec, **files, "data": data, "cache": str(inside)}))
+    request = Launch(
+        "prepare",
+        here.arch,
+        ["prepare", engine.path(path, mounts)],
+        mounts,
+        cpus=here.cpus,
+        timeout_s=TIMEOUT,
+    )
+    with _Watch(len(missing)) as watch:
+        result = engine.launch(request, watch.on_line)
+    if result.exit_code and not watch.reasons:
+        raise ArtifactError(
+            f"prepare failed: {result.reason}\n{result.stderr}".rstrip(),
+            remedy="`invoke doctor` shows memory and disk; run the same command again to go on",
+        )
+    return watch.reasons
+
+
+class _Watch:
+    """Tells the user what prepare does, and keeps the reasons of what failed by recipe label."""
+
+    def __init__(self, total: int) -> None:
+        self.reasons: dict[str, str] = {}
+        self._total = total
+        self._done = 0
+        self._bar = Progress(console=CONSOLE, transient=True)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> _Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def on_line(self, line: str) -> None:
+        """Take one event of the prepare process."""
+        event = json.loads(line)
+        if event["event"] == "progress":
+            if self._task is None:
+                self._task = self._bar.add_task(f"reading the {event['what']}", total=event["total"])
+            self._bar.update(self._task, completed=event["done"])
+            return
+        label = f"{event['framework']} {event['method']} {event['model']}"
+        if event["event"] == "artifact":
+            self._done += 1
+            CONSOLE.print(f"  {self._done:>3}/{self._total}  {label}  {event['seconds']:.1f} s")
+        else:
+            self.reasons[label] = event["message"]
+            CONSOLE.print(f"  [red]failed[/]  {label}: {event['message']}", highlight=False)
+
+
+def _found(cache: Path, spec: dict[str, Any]) -> dict[tuple[str, str, str], Artifact]:
+    """The spec's artifacts that are in the cache, by framework, model and method of their recipe."""
+    looked_up = ((recipe, store.lookup(cache, recipe)) for recipe in recipes.recipes(spec))
+    return {(r.framework, r.model, r.method): artifact for r, artifact in looked_up if artifact}
+
+
+def _collect(session: Session, spec: dict[str, Any], reasons: dict[str, str], seconds: float) -> Prepared:
+    found = _found(session.workspace.cache, spec)
+    data = next((artifact for (kind, *_), artifact in found.items() if kind == "dataset"), None)
+    if data is None:
+        raise ArtifactError(f"the dataset could not be made: {'; '.join(reasons.values())}")
+    made, failed, references = {}, {}, {}
+    for group in groups(session.plan):
+        artifact = found.get((group.framework, group.model, group.method))
+        start = recipes.starting_point(spec, group.framework, group.model)
+        reference = store.lookup(session.workspace.cache, start.reference)
+        if artifact and reference:
+            made[group], references[group] = artifact, reference
+        else:
+            needed = (
+                "canonical FP32",
+                "reference FP32",
+                f"{group.framework} {group.method}",
+            )  # root cause first
+            why = [reasons[f"{kind} {group.model}"] for kind in needed if f"{kind} {group.model}" in reasons]
+            failed[group] = f"the artifact could not be made: {(why or ['prepare ended before it'])[0]}"
+    return Prepared(made, failed, references, data, seconds)

@@ -1,0 +1,101 @@
+"""From a plan to launches: what one container is asked to measure in one round.
+
+A launch is one framework x model x method (one artifact) under one instruction-set cap in one round,
+with all its scenarios and batches.
+Methods and frameworks are interleaved: round 2 starts when round 1 of every launch is done, so
+that a slow minute of the machine falls on both sides of a ratio.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.common.errors import ResultError
+from bench.plan.cells import key
+from bench.store import results
+from bench.store.artifacts import Artifact
+from images.choosing.asking import Asking
+from images.choosing.groups import Group
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One group in one round: the cells still to be measured, with what LoadGen is asked."""
+
+    group: Group
+    round: int
+    cells: tuple[dict[str, Any], ...]
+
+
+@dataclass
+class Todo:
+    """What a run has left to do, and what stands in the way of some cells."""
+
+    launches: list[Launch]
+    done: int
+    stale: list[str]
+    damaged: dict[str, str]
+
+
+def todo(
+    asking: Asking,
+    artifacts: dict[Group, Artifact],
+    used: dict[str, dict[str, Any]],
+    cells_dir: Path,
+) -> Todo:
+    """Compare the plan with the results on disk; `used` is, by framework, what else its cells are made with.
+
+    A result of another key is stale, an unreadable one damaged: neither is launched before the
+    runner has dealt with it (stale results are set aside, damaged ones fail their cell).
+    """
+    work = Todo([], 0, [], {})
+    specs: dict[Group, list[tuple[dict[str, Any], set[int]]]] = {}
+    for group, artifact in artifacts.items():
+        for cell in group.cells:
+            settings = asking.of(cell.scenario)
+            cell_key = key(cell, settings, {"artifact": artifact.sha256, **used[group.framework]})
+            try:
+                have = _rounds_on_disk(cells_dir / f"{cell.id}.json", cell_key)
+            except ResultError as error:
+                work.damaged[cell.id] = str(error)
+                continue
+            if have is None:
+                work.stale.append(cell.id)
+            spec = {**dataclasses.asdict(cell), "id": cell.id, "key": cell_key, "settings": settings}
+            specs.setdefault(group, []).append((spec, have or set()))
+    for number in range(1, asking.profile.rounds + 1):
+        for group, rows in specs.items():
+            missing = tuple(spec for spec, have in rows if number not in have)
+            work.done += len(rows) - len(missing)
+            if missing:
+                work.launches.append(Launch(group, number, missing))
+    return work
+
+
+def _rounds_on_disk(path: Path, cell_key: str) -> set[int] | None:
+    """The rounds already measured under this key; None where the result is of another key or an older kit."""
+    if not path.exists():
+        return set()
+    try:
+        result = results.load(path)
+    except results.OlderResultError:
+        return None
+    if result["key"] != cell_key:
+        return None
+    return {row["round"] for row in result["rounds"]}
+
+
+def set_aside(run_dir: Path, ids: Iterable[str]) -> None:
+    """Move results that no longer speak of the current kit to superseded/; nothing is deleted."""
+    for cell_id in ids:
+        source = run_dir / "cells" / f"{cell_id}.json"
+        if source.exists():
+            target = run_dir / "superseded"
+            target.mkdir(exist_ok=True)
+            stamp = int(source.stat().st_mtime)
+            os.replace(source, target / f"{cell_id}.{stamp}.json")

@@ -1,0 +1,110 @@
+"""What the bench is told of a launch, and what of this machine it gets to see."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.common import files
+from bench.measure import series
+from bench.store import results
+from images.choosing.session import Session
+from images.engines.engine import Engine, LaunchResult, Mount, identity, mounted
+from images.preparing.prepare import Prepared
+from images.running.launches import Launch
+from images.running.relay import relaying
+
+SCHEMA = 1
+
+
+def launch(
+    session: Session,
+    prepared: Prepared,
+    engine: Engine,
+    launches: Sequence[Launch],
+    timeout_s: float,
+    on_line: Callable[[str], None],
+    audits: Sequence[str] = (),
+) -> LaunchResult:
+    """Run launches of one framework in one container of `engine`, which sees what they need and no more.
+
+    Several launches become one series (bench/measure/series.py). With `audits` the one launch's cells, which are
+    measured, are audited by these tests (bench/measure/audit.py). EngineError where the engine fails.
+    """
+    groups = [one.group for one in launches]
+    needed = [part[group] for group in groups for part in (prepared.artifacts, prepared.references)]
+    number = session.engines.index(engine)
+    # A name of its own: two runs of one checkout may go on at once.
+    path = session.workspace.cache / "specs" / f"{session.run_name}-{number}.json"
+    mounts = (
+        *mounted(session.workspace.cache, path, prepared.data, *needed),
+        *([] if engine.remote else [Mount(session.workspace.cache / "relay", "/cache/relay")]),
+        Mount(session.run_dir, "/results", writable=True),
+    )
+    relay = session.workspace.cache / "relay" / "relay.json"
+    relay.parent.mkdir(exist_ok=True)
+    specs = [_spec(session, prepared, engine, one, mounts) for one in launches]
+    if audits:
+        [spec] = specs
+        command, document = "audit", {**spec, "tests": audits}
+    elif len(specs) == 1:
+        command, document = "measure", specs[0]
+    else:
+        command, document = "series", {"schema": series.SCHEMA, "launches": specs}
+    files.replace(path, json.dumps(document))
+    image = session.matrix.frameworks[groups[0].framework].image
+    request = session.request(image, [command, engine.path(path, mounts)], mounts, timeout_s)
+    with contextlib.nullcontext() if engine.remote else relaying(relay):
+        return engine.launch(request, on_line)
+
+
+def _spec(
+    session: Session, prepared: Prepared, engine: Engine, launch: Launch, mounts: Sequence[Mount]
+) -> dict[str, Any]:
+    group, framework = launch.group, session.matrix.frameworks[launch.group.framework]
+    artifact = prepared.artifacts[group]
+    spec = {
+        "schema": SCHEMA,
+        "round": launch.round,
+        "rounds": session.profile_facts.rounds,
+        "profile": session.profile,
+        "performance": session.performance,
+        "machine": engine.machine().name,
+        "results": engine.path(session.run_dir, mounts),
+        "artifact": engine.path(artifact.directory, mounts),
+        "artifact_sha256": artifact.sha256,
+        "data": engine.path(prepared.data.directory, mounts),
+        "reference": engine.path(prepared.references[group].directory, mounts),
+        "relay": "" if engine.remote else engine.path(session.workspace.cache / "relay/relay.json", mounts),
+        "isa_environment": session.isa_environment(group.framework, group.isa),
+        "dataset": session.dataset.label,
+        "threads": session.threads,
+        "emulated": session.emulated,
+        "seed": session.matrix.defaults.seed,
+        "engine": identity(engine, framework.image, session.arch),
+        "lock": session.locks[group.framework],
+        "package": framework.package,
+        "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
+        "cells": launch.cells,
+    }
+    return {**spec, "so_far": _so_far(session.run_dir, launch)} if engine.remote else spec
+
+
+def _so_far(run_dir: Path, launch: Launch) -> dict[str, Any]:
+    """The results of these cells' earlier rounds, for a container that cannot see them."""
+    paths = {spec["id"]: results.path_of(run_dir, spec["id"]) for spec in launch.cells}
+    return {cell_id: results.load(path) for cell_id, path in paths.items() if path.exists()}
+
+
+SLACK = 10.0  # a launch is killed after this many times its predicted seconds, plus GRACE
+GRACE = 600.0
+
+
+def used(session: Session, prepared: Prepared) -> dict[str, dict[str, Any]]:
+    """What the cells of each framework are measured with, beside their artifact; part of their key."""
+    common = {"data": prepared.data.sha256, "engine": session.engine.kind, "threads": session.threads}
+    return {framework: {"lock": digest, **common} for framework, digest in session.locks.items()}
