@@ -72,7 +72,7 @@ def compare(
     strict: bool = False,
 ) -> None:
     """Compare run B with run A: faster, slower or the same; exit code 10 for a regression."""
-    from reports.comparing import compare_runs
+    from reports.compare.task import compare_runs
 
     chosen = [suffix for suffix, wanted in (("html", html), ("json", json), ("md", markdown)) if wanted]
     compare_runs(ROOT, (a, b), threshold, chosen, strict)
@@ -81,16 +81,17 @@ def compare(
 @kit_task()
 def export(session: Session) -> None:
     """Write the run as CSV, Parquet and an RO-Crate archive for deposit, into out/<run>/export/."""
-    from reports import crate, load
+    from reports.deposit import crate
+    from reports.run import results
 
-    made = crate.write(load.read(session.existing_run), session.matrix, ROOT)
+    made = crate.write(results.read(session.existing_run), session.matrix, ROOT)
     print(f"{made.path}: {made.files} files, SHA-256 {made.sha256}")
 
 
 @task
 def verify(_: Context, archive: str) -> None:
     """Check every hash of an archive that `invoke export` wrote, and that no file is missing or extra."""
-    from reports.verify import verify as check
+    from reports.deposit.verify import verify as check
 
     found = check(Path(archive))
     print(f"{found.name}: {found.files} files, {found.bytes} bytes, all as promised; SHA-256 {found.sha256}")

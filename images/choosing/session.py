@@ -255,7 +255,7 @@ class Session:
 
     def report(self) -> Path:
         """Write the run's report from the results on disk and return its path."""
-        from reports.render import render
+        from reports.report.assemble import render
 
         return render(self.existing_run, self.matrix)
 

@@ -18,14 +18,15 @@ from images.choosing.session import Session
 from images.desk import docket
 from images.desk.docket import Docket
 from images.running.forecast import expected_speeds, minutes, seconds
-from reports import claims, verdicts
-from reports.claimdata import INVALID, Results
-from reports.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
-from reports.claimtext import expected
-from reports.load import Run, read
-from reports.stats import best_coverage
-from reports.text import counted, percent
-from reports.verdicts import SIGNS
+from reports.claims import judge as claims
+from reports.claims import record
+from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
+from reports.claims.measure import INVALID, Results
+from reports.claims.record import SIGNS
+from reports.claims.tell import expected
+from reports.run.results import Run, read
+from reports.run.wording import counted, percent
+from reports.stats.by_round import best_coverage
 
 CONSOLE = Console()
 STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "red", UNDECIDED: "yellow"}
@@ -89,8 +90,8 @@ def judge(session: Session, only: str, *, measure: bool, no_limit: bool) -> None
     weights = {cell.model: cell.weights for cell in base.plan.cells}
     results = Results(runs, session.matrix, session.platform, weights, base.dataset.label)
     judged = claims.judge_all(found.file, results, device, session.profile)
-    verdict = verdicts.document(judged, device, runs, session.profile, base.dataset.label)
-    path = verdicts.write(first.path, verdict)
+    verdict = record.document(judged, device, runs, session.profile, base.dataset.label)
+    path = record.write(first.path, verdict)
     own = [one for one in found.sessions.values() if one.run_dir == first.path]
     report = own[0].report() if own else None
     rows = [row for row in verdict["claims"] if row["id"] in chosen]

@@ -18,8 +18,8 @@ from images.choosing.session import Session
 from images.running import runfile
 
 if TYPE_CHECKING:  # reports/ is imported late: only this task and the report need it
-    from reports.claimfile import Claim, ClaimFile, Want
-    from reports.claims import Device
+    from reports.claims.catalogue import Claim, ClaimFile, Want
+    from reports.claims.judge import Device
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Docket:
 
 def find(session: Session) -> Docket:
     """Find the cells of every claim on this session's platform; those of an untestable claim are none."""
-    from reports import claimfile
-    from reports.claims import obstacle
+    from reports.claims import catalogue
+    from reports.claims.judge import obstacle
 
     if session.filters.sweep:
         raise UsageError("claims choose their sweeps themselves", where="--sweep", remedy="use --only")
     matrix = session.matrix
-    file = claimfile.load(matrix)
+    file = catalogue.load(matrix)
     sweeps = dict.fromkeys(["", *(claim.sweep for claim in file.claims.values())])
     sessions = {name: dataclasses.replace(session, filters=Filters(sweep=name)) for name in sweeps}
     device = _device(sessions[""])
@@ -62,7 +62,7 @@ def find(session: Session) -> Docket:
 
 def _cells(claim: Claim, session: Session) -> frozenset[Cell]:
     """The cells of the plan that a claim names; those that cannot be measured here are not in it."""
-    from reports.claimdata import pick
+    from reports.claims.measure import pick
 
     planned = session.plan.cells
     found = [pick(want, planned, session.matrix, session.platform) for want in _wants(claim, session.matrix)]
@@ -70,10 +70,10 @@ def _cells(claim: Claim, session: Session) -> frozenset[Cell]:
 
 
 def _wants(claim: Claim, matrix: Matrix) -> list[Want]:
-    from reports import claimfile
+    from reports.claims import catalogue
 
-    groups = claimfile.comparisons(claim, matrix)
-    return list(dict.fromkeys(want for group in groups for want in claimfile.cells(claim, group)))
+    groups = catalogue.comparisons(claim, matrix)
+    return list(dict.fromkeys(want for group in groups for want in catalogue.cells(claim, group)))
 
 
 def longer(matrix: Matrix, profile: str) -> str:
@@ -100,7 +100,7 @@ def why_none(claim: Claim, session: Session) -> str:
 
 def _device(session: Session) -> Device:
     """This session's machine, as its runs would have it."""
-    from reports.claims import device_of
+    from reports.claims.judge import device_of
 
     facts = {
         "platform": session.platform,

@@ -70,7 +70,7 @@ def _fill(
 
 
 def _render(folder: Path, matrix: Matrix) -> None:
-    from reports.render import render
+    from reports.report.assemble import render
 
     render(folder, matrix)
 

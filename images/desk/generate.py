@@ -16,9 +16,9 @@ from bench.common import errors
 from bench.plan import matrix as matrices
 from bench.plan.matrix import Matrix
 from bench.plan.tables import schema
-from reports import claimfile
-from reports.claimtext import expected
-from reports.export import columns
+from reports.claims import catalogue
+from reports.claims.tell import expected
+from reports.deposit.tabular import columns
 
 FILE = Path("docs") / "reference.md"
 _HEAD = """# Reference
@@ -156,13 +156,13 @@ def _rules(facts: Mapping[str, Any]) -> str:
 
 
 def _claims(matrix: Matrix) -> Iterator[str]:
-    found = claimfile.load(matrix)
+    found = catalogue.load(matrix)
     rows = [
         (f"`{name}`", claim.title, claim.section, expected(claim, found.tolerances[claim.tolerance]))
         for name, claim in found.claims.items()
     ]
     yield "## Claims\n"
-    yield "For `invoke claims --only NAME`; `reports/claims.toml` quotes the paper and explains each.\n"
+    yield "For `invoke claims --only NAME`; `reports/claims/claims.toml` quotes the paper and explains each.\n"
     yield from _table(("name", "claim", "section", "expected"), *rows)
 
 

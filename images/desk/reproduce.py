@@ -136,7 +136,7 @@ def reproduce(session: Session, words: str, archive: str, *, fresh: bool, no_lim
             measure(one, fresh=fresh, no_limit=no_limit)
         except FailedCellsError as error:  # the comparison tells them, with the others
             say(f"failed: {error.message}")
-    from reports.reproducing import report
+    from reports.reproduce.task import report
 
     report(folder, whole.run_dir, session.matrix, set(measured), left_out, whole.others)
 

@@ -21,8 +21,8 @@ from devtools import tab
 
 from bench.plan.cells import Filters
 from bench.plan.matrix import load as load_matrix
-from reports.compare_view import html as html_of
-from reports.render import render
+from reports.compare.tell import html as html_of
+from reports.report.assemble import render
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here (apt-get install chromium)")
@@ -139,7 +139,8 @@ def with_verdicts(folder: Path) -> Path:
     """A report with verdicts on the paper's claims."""
     folder = rendered(folder).parent
     planted, judging, verdicts = (
-        importlib.import_module(name) for name in ("fixtures_claims", "reports.claims", "reports.verdicts")
+        importlib.import_module(name)
+        for name in ("fixtures_claims", "reports.claims.judge", "reports.claims.record")
     )
     runs = [planted.read(folder)]
     weights = dict.fromkeys(planted.MATRIX.models, "probe")

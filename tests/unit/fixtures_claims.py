@@ -11,13 +11,14 @@ from typing import Any
 import fixtures_results as fixtures
 
 from bench.plan.cells import Cell, Filters
-from reports import claimfile, claims
-from reports.claimdata import Results
-from reports.claims import Device, Judged
-from reports.load import Run, read
+from reports.claims import catalogue
+from reports.claims import judge as claims
+from reports.claims.judge import Device, Judged
+from reports.claims.measure import Results
+from reports.run.results import Run, read
 
 MATRIX = fixtures.matrix()
-FILE = claimfile.load(MATRIX)
+FILE = catalogue.load(MATRIX)
 ROUNDS = (1, 2, 3)
 # Samples a second of a cell in a round.
 Speed = Callable[[Cell, int], float]
@@ -45,8 +46,8 @@ def cells_of(*claim_ids: str, platform: str = "host") -> list[Cell]:
         planned = fixtures.cells_of("quick", Filters(sweep=claim.sweep))
         wanted = {
             (want.framework, want.model, want.method, want.scenario, want.batch, want.isa)
-            for group in claimfile.comparisons(claim, MATRIX)
-            for want in claimfile.cells(claim, group)
+            for group in catalogue.comparisons(claim, MATRIX)
+            for want in catalogue.cells(claim, group)
         }
         for cell in planned:
             names = (cell.framework, cell.model, cell.method, cell.scenario)

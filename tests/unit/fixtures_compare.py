@@ -10,9 +10,9 @@ from typing import Any
 import fixtures_results as fixtures
 
 from bench.plan.cells import Cell, Filters
-from reports.compare import Comparison, Pair, compare
-from reports.judge import Limits
-from reports.load import read
+from reports.compare.judge import Limits
+from reports.compare.pairs import Comparison, Pair, compare
+from reports.run.results import read
 
 ONE_FRAMEWORK = Filters(frameworks=("openvino",), models=("mobilenet_v2",))
 Document = dict[str, Any]

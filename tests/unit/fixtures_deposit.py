@@ -13,7 +13,7 @@ from bench.measure import audit_rules
 from bench.plan.cells import Cell, Filters
 from images.making import lock
 from images.workspace import Workspace
-from reports.crate import digest
+from reports.deposit.hashes import digest
 
 ROOT = fixtures.MATRIX.parent
 FILTERS = Filters(frameworks=("openvino",), models=("mobilenet_v2",))

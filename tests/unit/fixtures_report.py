@@ -11,11 +11,11 @@ from urllib.parse import unquote
 import fixtures_results as fixtures
 
 from bench.plan.cells import Cell
-from reports import performance
-from reports.book import Chapter, chapters
-from reports.load import read
-from reports.quality import Quality, quality
-from reports.render import render
+from reports.chapter import timings
+from reports.chapter.accuracy import Quality, quality
+from reports.report.assemble import render
+from reports.run.chapters import Chapter, chapters
+from reports.run.results import read
 
 MATRIX = fixtures.matrix()
 VOID = {"meta", "br", "link", "img", "hr"}
@@ -77,12 +77,12 @@ def only_chapter(folder: Path) -> Chapter:
     return chapter
 
 
-def parts(folder: Path) -> tuple[Chapter, tuple[performance.Block, ...], Quality]:
+def parts(folder: Path) -> tuple[Chapter, tuple[timings.Block, ...], Quality]:
     chapter = only_chapter(folder)
-    return chapter, performance.blocks(chapter, MATRIX, "quick"), quality(chapter, MATRIX)
+    return chapter, timings.blocks(chapter, MATRIX, "quick"), quality(chapter, MATRIX)
 
 
-def row_of(folder: Path, of: Cell) -> performance.Row:
+def row_of(folder: Path, of: Cell) -> timings.Row:
     _, blocks, _ = parts(folder)
     block = next(one for one in blocks if one.scenario == of.scenario)
     return next(r for r in block.rows if (r.variant.framework, r.variant.method) == (of.framework, of.method))

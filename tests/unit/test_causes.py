@@ -10,7 +10,7 @@ import pytest
 from fixtures_report import MATRIX, Page, cell, page, parts
 
 from bench.store import results
-from reports.causes import Slow, slow
+from reports.chapter.why_slow import Slow, slow
 
 VNNI = {"asked": "native", "seen": {"avx512_core_vnni": 53}, "highest": "avx512_core_vnni"}
 

@@ -1,4 +1,4 @@
-"""reports/charts.py: what a chart must say, and what it must never contain."""
+"""reports/drawing/charts.py: what a chart must say, and what it must never contain."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import axes, charts
-from reports.charts import Bar, Chart, Marker
+from reports.drawing import axes, charts
+from reports.drawing.charts import Bar, Chart, Marker
 
 
 def bar(value: float | None, label: str = "FP32", group: str = "PyTorch", slot: int = 0, **more: Any) -> Bar:

@@ -1,4 +1,4 @@
-"""reports/claims.toml: what it must say, and one clear error for what it must not."""
+"""reports/claims/claims.toml: what it must say, and one clear error for what it must not."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.common.errors import MatrixError
-from reports import claimfile
-from reports.claimfile import Want
-from reports.text import TIMES
+from reports.claims import catalogue
+from reports.claims.catalogue import Want
+from reports.run.wording import TIMES
 
 MATRIX = fixtures.matrix()
-FILE = claimfile.load(MATRIX)
+FILE = catalogue.load(MATRIX)
 PAPER = os.environ.get("EDGEQUANT_PAPER", "")
 
 
 def document() -> dict[str, Any]:
-    return tomllib.loads(claimfile.FILE.read_text(encoding="utf-8"))
+    return tomllib.loads(catalogue.FILE.read_text(encoding="utf-8"))
 
 
 def changed(claim: str, **keys: Any) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def changed(claim: str, **keys: Any) -> dict[str, Any]:
 
 def test_a_comparison_never_sets_a_subject_against_another() -> None:
     for claim in FILE.claims.values():
-        groups = claimfile.comparisons(claim, MATRIX)
+        groups = catalogue.comparisons(claim, MATRIX)
         assert len(groups) == len(set(groups))
         if claim.of != "trend":
             subjects = {group[0] for group in groups}
@@ -43,7 +43,7 @@ def test_a_comparison_never_sets_a_subject_against_another() -> None:
 
 
 def test_what_table_three_leaves_empty_is_compared_with_nothing() -> None:
-    groups = claimfile.comparisons(FILE.claims["openvino-fastest"], MATRIX)
+    groups = catalogue.comparisons(FILE.claims["openvino-fastest"], MATRIX)
     rivals = {(other.framework, other.method) for _, other in groups}
     assert ("pytorch", "INT8-DQ") not in rivals
     assert ("tflite", "FP16") in rivals
@@ -52,13 +52,13 @@ def test_what_table_three_leaves_empty_is_compared_with_nothing() -> None:
 
 def test_a_trend_is_one_line_a_framework_over_the_batches() -> None:
     claim = FILE.claims["batch-trend"]
-    lines = claimfile.comparisons(claim, MATRIX)
+    lines = catalogue.comparisons(claim, MATRIX)
     assert [[want.batch for want in line] for line in lines] == [[1, 2, 4, 8, 16, 32]] * 2
     assert {(line[0].framework, line[0].method) for line in lines} == {
         ("onnxruntime", "INT8-SQ"),
         ("openvino", "INT8-OM"),
     }
-    needed = claimfile.cells(claim, lines[1])
+    needed = catalogue.cells(claim, lines[1])
     assert Want("openvino", "mobilenet_v2", "FP32", "Offline", 16) in needed
 
 
@@ -90,7 +90,7 @@ def test_a_mistake_is_one_error_with_file_claim_key_and_value(
     keys: dict[str, Any], told: tuple[str, ...]
 ) -> None:
     with pytest.raises(MatrixError) as caught:
-        claimfile.parse(changed("dynamic-slower-x86", **keys), MATRIX)
+        catalogue.parse(changed("dynamic-slower-x86", **keys), MATRIX)
     message = str(caught.value)
     assert message.startswith("claims.toml: claims.dynamic-slower-x86")
     for part in told:
@@ -103,7 +103,7 @@ def test_a_name_that_is_not_the_matrix_s_is_refused_by_name(name: str, key: str)
     if name in getattr(MATRIX, key):
         return
     with pytest.raises(MatrixError) as caught:
-        claimfile.parse(changed("dynamic-slower-x86", **{key: [name]}), MATRIX)
+        catalogue.parse(changed("dynamic-slower-x86", **{key: [name]}), MATRIX)
     assert f"'{name}'" in str(caught.value)
 
 
@@ -111,7 +111,7 @@ def test_a_file_that_is_not_toml_says_so(tmp_path: Path) -> None:
     path = tmp_path / "claims.toml"
     path.write_text("schema = ", encoding="utf-8")
     with pytest.raises(MatrixError, match="not TOML"):
-        claimfile.load(MATRIX, path)
+        catalogue.load(MATRIX, path)
 
 
 def plain(text: str) -> str:

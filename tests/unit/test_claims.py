@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from bench.plan.cells import Cell
 from bench.store import results
-from reports import claims, paired, stats
-from reports.claimdata import Results
-from reports.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
-from reports.load import Accuracy, read
+from reports.claims import judge as claims
+from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
+from reports.claims.measure import Results
+from reports.run.results import read
+from reports.stats import by_round, paired_answers
+from reports.stats.paired_answers import Accuracy
 
 PI = device(platform="rpi4", arch="arm64", flags=frozenset(), own=True)
 
@@ -248,13 +250,13 @@ def test_a_difference_of_changes_is_that_of_the_samples(rows: list[tuple[bool, .
         bits = int("".join(str(int(one)) for one in right), 2)
         return Accuracy("Offline", len(rows), sum(right), sum(right), bits)
 
-    found = paired.changes([accuracy(column) for column in range(4)])
+    found = paired_answers.changes([accuracy(column) for column in range(4)])
     assert found
     differences = [(a - b) - (c - d) for a, b, c, d in rows]
     mean = sum(differences) / len(rows)
     spread = sum((one - mean) ** 2 for one in differences) / len(rows)
     assert found[0] == pytest.approx(mean)
-    assert (found[2] - found[0]) / stats.Z95 == pytest.approx((spread / len(rows)) ** 0.5, abs=1e-7)
+    assert (found[2] - found[0]) / by_round.Z95 == pytest.approx((spread / len(rows)) ** 0.5, abs=1e-7)
 
 
 # ------------------------------------------------------------------------- nothing measured

@@ -20,7 +20,7 @@ from images.choosing.session import Session
 from images.desk import claims, docket
 from images.engines import machine
 from images.running import run as runner
-from reports.render import render
+from reports.report.assemble import render
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ("platform", "profile", "engine", "name", "weights", "dataset", "sweep")

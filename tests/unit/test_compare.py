@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.plan.cells import Cell, Filters
-from reports import judge
-from reports.judge import FASTER, INCOMPARABLE, LOWER, NO_CHANGE, SAME, SLOWER, UNDECIDED
+from reports.compare import judge
+from reports.compare.judge import FASTER, INCOMPARABLE, LOWER, NO_CHANGE, SAME, SLOWER, UNDECIDED
 
 INVERSE = {FASTER: SLOWER, SLOWER: FASTER, judge.HIGHER: LOWER, LOWER: judge.HIGHER}
 FACTORS = st.lists(st.floats(0.5, 2.0), min_size=1, max_size=6)

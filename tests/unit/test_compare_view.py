@@ -13,10 +13,10 @@ from fixtures_report import MATRIX, Page
 
 from bench.common.errors import RegressionError, UsageError
 from bench.plan.cells import Cell, Filters
-from reports import compare_view as view
-from reports import forest
-from reports.comparing import compare_runs
-from reports.text import TIMES
+from reports.compare import tell as view
+from reports.compare.task import compare_runs
+from reports.drawing import interval
+from reports.run.wording import TIMES
 
 HOSTILE = "<script>alert(1)</script> | `x` *y* _z_"
 
@@ -154,12 +154,12 @@ def test_document_can_be_computed_again(two: tuple[Path, Path]) -> None:
 
 
 def test_drawing_stays_on_its_axis() -> None:
-    axis = forest.scale([0.01, 1.0, 2.0], 0.05)
+    axis = interval.scale([0.01, 1.0, 2.0], 0.05)
     for ratio in (1e-6, 0.1, 1.0, 3.0, 1e6):
-        assert forest.EDGE - 1e-9 <= axis.x(ratio) <= forest.WIDTH - forest.EDGE + 1e-9
-    assert axis.x(1.0) == forest.WIDTH / 2
-    assert axis.x(0.5) + axis.x(2.0) == pytest.approx(forest.WIDTH)
-    assert forest.scale([], 0.05).end == pytest.approx(1.05**2)
+        assert interval.EDGE - 1e-9 <= axis.x(ratio) <= interval.WIDTH - interval.EDGE + 1e-9
+    assert axis.x(1.0) == interval.WIDTH / 2
+    assert axis.x(0.5) + axis.x(2.0) == pytest.approx(interval.WIDTH)
+    assert interval.scale([], 0.05).end == pytest.approx(1.05**2)
 
 
 # --------------------------------------------------------------------------------- the command

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from bench.common import errors
 from bench.common.errors import ArchiveError, KitError, ResultError, UsageError
-from reports import crate, export, verify
-from reports.load import read
+from reports.deposit import crate, hashes, tabular, verify
+from reports.run import wording
+from reports.run.results import read
 
 MATRIX = fixtures.matrix()
 FEW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -53,7 +54,7 @@ def test_an_archive_verifies(archive: Path) -> None:
     found = verify.verify(archive)
     assert found.name == "edgequant run host-quick"
     assert found.files == len(zipfile.ZipFile(archive).namelist()) - 1
-    assert found.sha256 == crate.digest(archive)
+    assert found.sha256 == hashes.digest(archive)
 
 
 def test_the_same_run_gives_the_same_archive(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_it_holds_the_run_and_what_made_it(archive: Path) -> None:
     for path in (*run.glob("cells/*.json"), *run.glob("loadgen/**/*.txt"), run / "run.json"):
         assert path.relative_to(run).as_posix() in names
     wanted = {"matrix.toml", "locks/openvino-amd64.txt", "report.html", "LICENSE", "CITATION.cff"}
-    assert wanted | {export.CSV, export.PARQUET, export.DICTIONARY, crate.METADATA} <= names
+    assert wanted | {tabular.CSV, tabular.PARQUET, tabular.DICTIONARY, crate.METADATA} <= names
     assert zipfile.ZipFile(archive).read("matrix.toml") == fixtures.MATRIX.read_bytes()
 
 
@@ -84,7 +85,7 @@ def test_the_metadata_name_authors_licence_version_and_images(archive: Path) -> 
     assert graph[root["citation"]["@id"]]["name"].startswith("Performance Characterization")
     digest = f"sha256:{fixtures.sha('i')}"
     assert any(entity.get("identifier") == digest for entity in graph.values())
-    assert export.DISCLAIMER in root["description"]
+    assert wording.DISCLAIMER in root["description"]
     for part in root["hasPart"]:
         assert graph[part["@id"]]["sha256"]
         assert graph[part["@id"]]["encodingFormat"]

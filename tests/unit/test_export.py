@@ -12,15 +12,15 @@ import fixtures_deposit as deposit
 import fixtures_results as fixtures
 
 from bench.store import results
-from reports import export, parquet
-from reports.load import read
+from reports.deposit import parquet, tabular
+from reports.run.results import read
 
 MATRIX = fixtures.matrix()
 TIMED = ("samples_per_second", "early_stopping", "peak_memory", "valid", "queries")
 
 
 def table(folder: Path) -> list[dict[str, str]]:
-    text = export.files(read(folder), MATRIX)[export.CSV].decode()
+    text = tabular.files(read(folder), MATRIX)[tabular.CSV].decode()
     return list(csv.DictReader(io.StringIO(text)))
 
 
@@ -90,12 +90,12 @@ def test_what_was_not_measured_has_its_reason(tmp_path: Path) -> None:
 
 
 def test_the_dictionary_describes_exactly_the_columns(tmp_path: Path) -> None:
-    files = export.files(read(deposit.write_run(tmp_path)), MATRIX)
-    header = files[export.CSV].decode().splitlines()[0].split(",")
-    document = json.loads(files[export.DICTIONARY])
+    files = tabular.files(read(deposit.write_run(tmp_path)), MATRIX)
+    header = files[tabular.CSV].decode().splitlines()[0].split(",")
+    document = json.loads(files[tabular.DICTIONARY])
     described = document["tableSchema"]["columns"]
     assert [column["name"] for column in described] == header
-    assert document["url"] == export.CSV
+    assert document["url"] == tabular.CSV
     for column in described:
         assert column["datatype"] in ("string", "integer", "number", "boolean")
         assert column["dc:description"]
@@ -105,8 +105,8 @@ def test_the_dictionary_describes_exactly_the_columns(tmp_path: Path) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    first = export.files(read(deposit.write_run(tmp_path / "a")), MATRIX)
-    assert export.files(read(deposit.write_run(tmp_path / "b")), MATRIX) == first
+    first = tabular.files(read(deposit.write_run(tmp_path / "a")), MATRIX)
+    assert tabular.files(read(deposit.write_run(tmp_path / "b")), MATRIX) == first
 
 
 COLUMNS = {"yes": "boolean", "count": "integer", "ratio": "number", "name": "string"}

@@ -14,13 +14,13 @@ from fixtures_report import MATRIX, Page, cell, downloads, page
 from bench.plan.cells import Filters
 from bench.plan.matrix import Matrix
 from bench.store import results
-from reports import downloads as files
-from reports.figure import Figure
-from reports.figures import figures
-from reports.load import read
-from reports.paper import FIGURES, HARDWARE
-from reports.tables import tables
-from reports.views import views
+from reports.chapter.chapter_view import views
+from reports.drawing import downloads as files
+from reports.paper.all_figures import figures
+from reports.paper.one_figure import Figure
+from reports.paper.printed import FIGURES, HARDWARE
+from reports.paper.tables import tables
+from reports.run.results import read
 
 ALL = Filters(models=tuple(MATRIX.models))
 

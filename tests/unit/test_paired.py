@@ -1,4 +1,4 @@
-"""reports/paired.py against exact arithmetic, published examples and its own invariants."""
+"""reports/stats/paired_answers.py against exact arithmetic, published examples and its own invariants."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import paired
-from reports.load import Accuracy
+from reports.stats import paired_answers
+from reports.stats.paired_answers import Accuracy
 
 
 def accuracy(right: list[bool]) -> Accuracy:
@@ -23,21 +23,21 @@ def accuracy(right: list[bool]) -> Accuracy:
 def test_mcnemar_is_the_exact_binomial(lost: int, won: int) -> None:
     tail = sum(math.comb(lost + won, k) for k in range(min(lost, won) + 1))
     exact = min(Fraction(1), Fraction(2 * tail, 2 ** (lost + won)))
-    assert paired.mcnemar(lost, won) == pytest.approx(float(exact), rel=1e-12)
-    assert paired.mcnemar(lost, won) == paired.mcnemar(won, lost)
+    assert paired_answers.mcnemar(lost, won) == pytest.approx(float(exact), rel=1e-12)
+    assert paired_answers.mcnemar(lost, won) == paired_answers.mcnemar(won, lost)
 
 
 def test_mcnemar_of_a_published_table() -> None:
     # Fagerland, Lydersen and Laake (2014), Statistics in Medicine 33:2850, airway data: 1 against 7.
-    assert paired.mcnemar(7, 1) == pytest.approx(0.0703, abs=5e-5)
+    assert paired_answers.mcnemar(7, 1) == pytest.approx(0.0703, abs=5e-5)
 
 
 def test_mcnemar_of_fifty_thousand_samples_takes_no_time() -> None:
     start = time.perf_counter()
     even, some, all_lost = (
-        paired.mcnemar(25_000, 25_000),
-        paired.mcnemar(25_400, 24_600),
-        paired.mcnemar(50_000, 0),
+        paired_answers.mcnemar(25_000, 25_000),
+        paired_answers.mcnemar(25_400, 24_600),
+        paired_answers.mcnemar(50_000, 0),
     )
     assert time.perf_counter() - start < 0.1
     assert even == 1
@@ -48,13 +48,13 @@ def test_mcnemar_of_fifty_thousand_samples_takes_no_time() -> None:
 
 def test_holm_is_the_textbook_example() -> None:
     # Holm (1979): each value times how many are not smaller, never below the one before it.
-    assert paired.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
-    assert paired.holm([]) == ()
+    assert paired_answers.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert paired_answers.holm([]) == ()
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_never_lowers_a_value_and_keeps_their_order(values: list[float]) -> None:
-    found = paired.holm(values)
+    found = paired_answers.holm(values)
     assert all(value <= adjusted <= 1 for value, adjusted in zip(values, found))
     ranked = [adjusted for _, adjusted in sorted(zip(values, found))]
     assert ranked == sorted(ranked)
@@ -62,12 +62,12 @@ def test_holm_never_lowers_a_value_and_keeps_their_order(values: list[float]) ->
 
 def test_difference_is_newcombes_interval_of_a_published_table() -> None:
     # Fagerland et al. (2014), same table: square-and-add interval of (1 + 1)/21 - (1 + 7)/21.
-    assert paired.difference(1, 1, 7, 12) == pytest.approx((-0.507, -0.026), abs=5e-4)
+    assert paired_answers.difference(1, 1, 7, 12) == pytest.approx((-0.507, -0.026), abs=5e-4)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80))
 def test_a_comparison_counts_what_changed_and_holds_the_change(pairs: list[tuple[bool, bool]]) -> None:
-    found = paired.compare(accuracy([one for one, _ in pairs]), accuracy([base for _, base in pairs]))
+    found = paired_answers.compare(accuracy([one for one, _ in pairs]), accuracy([base for _, base in pairs]))
     assert found is not None
     assert found.samples == len(pairs)
     assert found.lost == sum(base and not one for one, base in pairs)
@@ -79,15 +79,15 @@ def test_a_comparison_counts_what_changed_and_holds_the_change(pairs: list[tuple
 
 
 def test_the_samples_both_answered_are_the_first_ones() -> None:
-    found = paired.compare(accuracy([True, False, True]), accuracy([True, True, False, True, True]))
+    found = paired_answers.compare(accuracy([True, False, True]), accuracy([True, True, False, True, True]))
     assert found is not None
     assert (found.samples, found.lost, found.won) == (3, 1, 1)
-    assert paired.compare(accuracy([]), accuracy([True])) is None
+    assert paired_answers.compare(accuracy([]), accuracy([True])) is None
 
 
 def test_what_is_more_than_noise_has_a_direction() -> None:
     right, wrong = accuracy([True] * 20), accuracy([False] * 20)
-    down, up = paired.compare(wrong, right), paired.compare(right, wrong)
+    down, up = paired_answers.compare(wrong, right), paired_answers.compare(right, wrong)
     assert down is not None
     assert up is not None
     assert (down.below, down.above, up.below, up.above) == (True, False, False, True)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.plan.cells import Filters
-from reports import scatter
-from reports.pareto import Front, fronts
+from reports.chapter.front import Front, fronts
+from reports.drawing import scatter
 
 
 @pytest.fixture

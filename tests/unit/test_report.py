@@ -18,10 +18,10 @@ from fixtures_report import MATRIX, Page, cell, page
 from bench.common.errors import ResultError
 from bench.plan.cells import Filters
 from bench.store import results
-from reports import provenance
-from reports.command import command
-from reports.load import FAILED, LEFT_OUT, NOT_REACHED, read
-from reports.render import render
+from reports.report import provenance
+from reports.report.assemble import render
+from reports.run.command import command
+from reports.run.results import FAILED, LEFT_OUT, NOT_REACHED, read
 
 SVG = "data:image/svg+xml;base64,"
 

@@ -12,9 +12,10 @@ from fixtures_report import Page, cell, downloads, page, parts, row_of
 
 from bench.plan.cells import Filters
 from bench.store import results
-from reports import answers, performance
-from reports.load import read
-from reports.text import weights_label
+from reports.chapter import answers
+from reports.run import metrics
+from reports.run.results import read
+from reports.run.wording import weights_label
 
 
 @pytest.fixture
@@ -52,9 +53,9 @@ def test_no_speedup_without_its_fp32(run: Path) -> None:
 
 
 def test_metric_percentile_is_the_profiles() -> None:
-    assert performance.metric_percentile(fixtures.matrix(), "quick", "MultiStream") == 90
-    assert performance.metric_percentile(fixtures.matrix(), "paper-table1", "MultiStream") == 99
-    assert performance.metric_percentile(fixtures.matrix(), "gone", "MultiStream") == 99
+    assert metrics.metric_percentile(fixtures.matrix(), "quick", "MultiStream") == 90
+    assert metrics.metric_percentile(fixtures.matrix(), "paper-table1", "MultiStream") == 99
+    assert metrics.metric_percentile(fixtures.matrix(), "gone", "MultiStream") == 99
 
 
 def test_invalid_and_unstable_are_told_and_cannot_win(run: Path) -> None:

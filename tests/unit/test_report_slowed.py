@@ -10,7 +10,7 @@ from fixtures_report import Page, cell, page, parts, row_of
 
 from bench.plan.cells import Cell, Filters
 from bench.store import results
-from reports import answers
+from reports.chapter import answers
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import pytest
 
 from bench.common.errors import DisagreesError
 from bench.plan.cells import Cell, Filters
-from reports import load, reproducing
-from reports.judge import INCOMPARABLE
-from reports.reproduction import AGREES, DIFFERS, Judged, Reproduction, reproduction
+from reports.compare.judge import INCOMPARABLE
+from reports.reproduce import task
+from reports.reproduce.judge import AGREES, DIFFERS, Judged, Reproduction, reproduction
+from reports.run import results
 
 ONE = Filters(frameworks=("openvino",), models=("mobilenet_v2",))
 MATRIX = fixtures.matrix()
@@ -42,11 +43,9 @@ def made(tmp_path: Path) -> Made:
         ids = {cell.id for cell in fixtures.cells_of("quick", ONE)}
         try:
             published, own = folders
-            return reproducing.report(
-                published, own, MATRIX, ids, more.get("left_out", {}), more.get("images", {})
-            )
+            return task.report(published, own, MATRIX, ids, more.get("left_out", {}), more.get("images", {}))
         except DisagreesError:
-            runs = [load.read(folder) for folder in folders]
+            runs = [results.read(folder) for folder in folders]
             return reproduction(runs[0], runs[1], MATRIX, more.get("left_out", {}), {})
 
     return make
@@ -194,7 +193,7 @@ def test_a_cell_that_failed_here_differs_and_one_left_out_is_not_comparable(tmp_
         (here / "cells" / f"{cell.id}.json").unlink()
     why = {left_out.id: "this CPU has no avx512_vnni"}
     with pytest.raises(DisagreesError, match="failed here: killed: out of memory") as caught:
-        reproducing.report(there, here, MATRIX, {cell.id for cell in cells}, why, {})
+        task.report(there, here, MATRIX, {cell.id for cell in cells}, why, {})
     assert caught.value.exit_code == 14
     rows = {row["id"]: row for row in json.loads((here / "reproduction.json").read_text())["cells"]}
     assert rows[failed.id]["verdict"] == DIFFERS
@@ -206,7 +205,5 @@ def test_nothing_comparable_is_no_success(tmp_path: Path) -> None:
     there = fixtures.write_run(tmp_path / "there", "quick", ONE)
     ids = {cell.id for cell in fixtures.cells_of("quick", ONE)}
     with pytest.raises(DisagreesError, match="no cell of the published set is comparable here"):
-        reproducing.report(
-            there, tmp_path / "here", MATRIX, ids, dict.fromkeys(ids, "published on arm64"), {}
-        )
+        task.report(there, tmp_path / "here", MATRIX, ids, dict.fromkeys(ids, "published on arm64"), {})
     assert "nothing comparable" in (tmp_path / "here" / "reproduction.html").read_text()

@@ -14,12 +14,13 @@ import pytest
 from bench.common.errors import ResultError, UsageError
 from bench.plan.cells import Filters
 from bench.store import results
-from reports import crate, export, submission
-from reports.load import read
-from reports.render import render
+from reports.deposit import crate, mlperf_tree, tabular
+from reports.report.assemble import render
+from reports.run import wording
+from reports.run.results import read
 
 MATRIX = fixtures.matrix()
-PROFILE = submission.PROFILE
+PROFILE = mlperf_tree.PROFILE
 CELLS = fixtures.cells_of(PROFILE, deposit.FILTERS)
 # What the round's checker wants of each folder (tools/submission/submission-checker.py, v2.1).
 PERFORMANCE = {"mlperf_log_summary.txt", "mlperf_log_detail.txt"}
@@ -72,8 +73,8 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def export_of(folder: Path) -> submission.Submission:
-    return submission.write(read(folder), MATRIX, "acme")
+def export_of(folder: Path) -> mlperf_tree.Submission:
+    return mlperf_tree.write(read(folder), MATRIX, "acme")
 
 
 def test_the_tree_has_the_rounds_files_and_no_others(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_a_system_has_every_field_and_guesses_none(tmp_path: Path) -> None:
     assert (system["submitter"], system["division"], system["system_type"]) == ("acme", "open", "edge")
     assert system["host_processor_model_name"] == "Invented CPU 9000"
     assert system["host_processor_caches"] == "not recorded"
-    assert export.DISCLAIMER in system["sw_notes"]
+    assert wording.DISCLAIMER in system["sw_notes"]
 
 
 def test_an_accuracy_log_is_cut_and_its_hash_is_that_of_the_whole(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_an_accuracy_log_is_cut_and_its_hash_is_that_of_the_whole(tmp_path: Path
     assert len(whole) > len(cut)
     assert len(cut) <= 10 * 1024, "the checker's limit"
     assert cut == whole[:4096] + b"\n\n...\n\n" + whole[-4096:]
-    assert submission.truncated(b"short") == b"short"
+    assert mlperf_tree.truncated(b"short") == b"short"
 
 
 def test_the_logs_are_loadgens_own(tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_run_that_does_not_speak_of_its_device_is_refused(tmp_path: Path) -> N
 def test_a_submitter_is_a_folder_name(tmp_path: Path, submitter: str) -> None:
     run = read(deposit.write_run(tmp_path, PROFILE))
     with pytest.raises(UsageError, match=r"submit|folder name"):
-        submission.write(run, MATRIX, submitter)
+        mlperf_tree.write(run, MATRIX, submitter)
 
 
 def test_what_the_round_would_not_take_is_left_out_with_its_reason(tmp_path: Path) -> None:
@@ -254,5 +255,5 @@ def test_nothing_calls_itself_an_official_figure(tmp_path: Path) -> None:
     assert len(texts) > 80
     for path, text in texts.items():
         assert not re.search(rb"mlperf[\s_-]+results?", text, re.IGNORECASE), path
-    for name in ("submission/README.md", "report.html", f"export/{export.DICTIONARY}"):
+    for name in ("submission/README.md", "report.html", f"export/{tabular.DICTIONARY}"):
         assert b"not verified by MLCommons" in texts[tmp_path / name], name

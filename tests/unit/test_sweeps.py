@@ -12,12 +12,12 @@ from fixtures_report import MATRIX, Page, page
 
 from bench.plan.cells import Cell, Filters
 from bench.store import results
-from reports.book import Chapter, chapters
-from reports.isas import IsaView, isa_view
-from reports.load import read
-from reports.performance import blocks
-from reports.sweeps import Arranged, arrange
-from reports.text import TIMES, speedup
+from reports.chapter.by_batch import Arranged, arrange
+from reports.chapter.by_isa import IsaView, isa_view
+from reports.chapter.timings import blocks
+from reports.run.chapters import Chapter, chapters
+from reports.run.results import read
+from reports.run.wording import TIMES, speedup
 
 BATCH, ISA = Filters(sweep="batch"), Filters(sweep="isa")
 

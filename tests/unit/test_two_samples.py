@@ -1,4 +1,4 @@
-"""reports/two_samples.py against enumeration, published tables and its own symmetry."""
+"""reports/stats/two_samples.py against enumeration, published tables and its own symmetry."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import two_samples
-from reports.two_samples import compare, mann_whitney, smallest_p
+from reports.stats import two_samples
+from reports.stats.two_samples import compare, mann_whitney, smallest_p
 
 FEW = st.lists(st.integers(1, 9).map(float), min_size=1, max_size=5)
 POSITIVE = st.lists(st.floats(min_value=1e-3, max_value=1e6), min_size=2, max_size=7)

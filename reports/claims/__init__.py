@@ -1,0 +1,1 @@
+"""The paper's claims: what each says, what was measured of it, the verdict."""

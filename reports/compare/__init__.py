@@ -1,0 +1,1 @@
+"""One run against another: what is compared, judged, told."""

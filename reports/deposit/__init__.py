@@ -1,0 +1,1 @@
+"""What others archive or check: tables, RO-Crate, MLPerf's submission tree."""

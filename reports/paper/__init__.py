@@ -1,0 +1,1 @@
+"""The paper's own tables and figures, as this run can show them."""

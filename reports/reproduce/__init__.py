@@ -1,0 +1,1 @@
+"""A published set against its repetition: judged, told."""

@@ -1,0 +1,1 @@
+"""A run directory as typed facts, sorted for telling, and the words for them."""

@@ -1,0 +1,1 @@
+"""Statistics: rounds, pairs, answers. They know numbers, no cells."""
