@@ -1,21 +1,18 @@
 """What runs inside a container: `python -m bench COMMAND SPEC`, or `harness`, which needs no spec.
 
-Standard output carries one JSON event a line and nothing else: file descriptor 1 is turned to standard
-error before any framework is imported, because C++ libraries print where they like.
+Standard output carries one JSON event a line and nothing else (bench/common/events.py). What a command needs is
+imported when it is asked for: an image holds the parts that it runs and no others.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.common.errors import KitError, UsageError, unknown
+from bench.common.events import to_stdout
 
-Emit = Callable[[Mapping[str, Any]], None]
 COMMANDS = ("audit", "harness", "measure", "prepare", "series", "sources", "speed")
 
 
@@ -39,11 +36,11 @@ def _parse(arguments: Sequence[str]) -> tuple[str, str]:
 
 
 def _dispatch(command: str, spec: str) -> int:
+    emit = to_stdout()
     if command == "prepare":
         from bench.convert import prepare
 
-        return prepare.main(spec)
-    emit = _events()
+        return prepare.main(spec, emit)
     if command == "sources":
         from bench.convert import publishers
 
@@ -59,19 +56,6 @@ def _dispatch(command: str, spec: str) -> int:
         return 0
     launches = {"audit": audit.launch, "measure": launch.launch, "speed": speed.launch}
     return launches[command](launch.read_spec(Path(spec)), emit)
-
-
-def _events() -> Emit:
-    """Keep standard output for events; everything else that is printed goes to standard error."""
-    sys.stdout.flush()
-    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def emit(event: Mapping[str, Any]) -> None:
-        stream.write(json.dumps(event, allow_nan=False) + "\n")
-        stream.flush()
-
-    return emit
 
 
 if __name__ == "__main__":

@@ -16,18 +16,17 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bench.common.errors import ArtifactError
-from bench.convert import publishers
+from bench.convert import formats, publishers
 from bench.convert.models import MODELS, definition, probe, state
 from bench.convert.original import Original
+from bench.convert.wanted import dataset_recipe, recipes, starting_point
 from bench.data import arrays, embedded, photographs
 from bench.store import artifacts
 from bench.store.artifacts import Artifact
-from bench.store.recipes import Recipe, dataset_recipe, recipes, starting_point
+from bench.store.recipes import Recipe
 
 Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
-#: What a framework's artifacts are: the format that makes them.
-_FORMATS = {"pytorch": "torchscript", "tflite": "tflite", "onnxruntime": "onnx", "openvino": "openvino_ir"}
 #: FP32 outputs of every framework must agree with torch's to this (largest absolute difference of logits).
 FP32_TOLERANCE = 1e-3
 #: A new artifact is compared with the reference on all its images, or as many as take this long (seconds).
@@ -50,11 +49,11 @@ class Workshop:
     def make(self, recipe: Recipe) -> Artifact:
         """Make one artifact and store it; nothing is stored if anything goes wrong."""
         with artifacts.workspace(self._cache, recipe) as directory:
-            if recipe.framework == "dataset":
+            if recipe.format == "dataset":
                 facts = self._arrays(directory)
-            elif recipe.framework == "canonical":
+            elif recipe.format == "canonical":
                 facts = self._canonical(recipe, directory)
-            elif recipe.framework == "reference":
+            elif recipe.format == "reference":
                 facts = self._reference(recipe, directory)
             else:
                 facts = self._converted(recipe, directory)
@@ -91,19 +90,18 @@ class Workshop:
         return _facts(zoo.PACKAGES, notes=[zoo.note(recipe.model)])
 
     def _converted(self, recipe: Recipe, directory: Path) -> dict[str, Any]:
-        source = self._source(recipe.framework, recipe.model)
-        framework = importlib.import_module(f"bench.convert.formats.{_FORMATS[recipe.framework]}")
-        framework.convert(source, recipe.method, recipe.parameters, directory)
-        reference = self._needed(starting_point(self._spec, recipe.framework, recipe.model).reference)
+        source, maker = self._source(recipe.format, recipe.model), formats.module(recipe.format)
+        maker.convert(source, recipe.method, recipe.parameters, directory)
+        reference = self._needed(starting_point(self._spec, recipe.format, recipe.model).reference)
         logits = np.load(reference.directory / "logits.npy")
-        agreement = compare(self._check(framework.runner(directory), len(logits)), logits)
+        agreement = compare(self._check(maker.runner(directory), len(logits)), logits)
         if recipe.method == "FP32" and not agreement["max_abs"] <= FP32_TOLERANCE:
             raise ArtifactError(
                 f"FP32 logits differ by {agreement['max_abs']:.2g} from those before conversion, "
                 f"over {FP32_TOLERANCE:g}",
                 where=recipe.label,
             )
-        facts = _facts(framework.PACKAGES, agreement=agreement, notes=reference.entry["notes"])
+        facts = _facts(maker.FORMAT.packages, agreement=agreement, notes=reference.entry["notes"])
         if "calibration_samples" in recipe.parameters:
             asked = int(recipe.parameters["calibration_samples"])
             facts["calibration_samples"] = min(asked, len(source.calibration))
@@ -123,8 +121,8 @@ class Workshop:
         return arrays.open_images(self._needed(dataset_recipe(self._spec)).directory, part)
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - one workshop a process
-    def _source(self, framework: str, model: str) -> Original:
-        begin, calibration = starting_point(self._spec, framework, model), self._images("calibration")
+    def _source(self, format_: str, model: str) -> Original:
+        begin, calibration = starting_point(self._spec, format_, model), self._images("calibration")
         if begin.state:
             return Original(model, self._module(begin.state), calibration, self._scratch)
         file = publishers.file_of(self._spec, model, str(begin.published["file"]))

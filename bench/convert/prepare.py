@@ -1,25 +1,24 @@
 """Make what a spec asks for and the cache does not have: arrays, weights, reference logits, artifacts.
 
-Runs in the prepare image, the one place with converters. Standard output carries one JSON event a line
-and nothing else; what the frameworks print, from C++ as well, goes to standard error.
+Runs in the prepare image, the one place with converters.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import json
 import os
 import resource
-import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.common.errors import KitError
+from bench.common.events import Emit
+from bench.convert import formats, wanted
 from bench.convert.jobs import Crew, Job, Send
 from bench.store import artifacts
 from bench.store.recipes import Recipe
@@ -27,14 +26,14 @@ from bench.store.recipes import Recipe
 #: What has to be done before what; converting comes after both.
 _STAGES = {"dataset": 0, "canonical": 1, "reference": 1}
 _CONVERTING = 2
-_NAMES = ("framework", "method", "model", "arch")
+_NAMES = ("format", "method", "model", "arch")
 
 
-def main(spec_path: str) -> int:
+def main(spec_path: str, emit: Emit) -> int:
     """Prepare everything in the spec; returns 0, or 1 if an artifact could not be made (the others are).
 
-    Events on standard output: {"event": "artifact", framework, method, model, arch, seconds, cpu_seconds,
-    peak_bytes, sha256, bytes, agreement} or {"event": "error", framework, method, model, arch, message};
+    Events: {"event": "artifact", format, method, model, arch, seconds, cpu_seconds,
+    peak_bytes, sha256, bytes, agreement} or {"event": "error", format, method, model, arch, message};
     `agreement` is null for arrays, weights and the reference, else {images, max_abs, top1} against the
     reference logits; `peak_bytes` is the largest resident size of the process until then. While photographs
     are read, {"event": "progress", "what": "dataset", done, total} about once a second.
@@ -42,7 +41,7 @@ def main(spec_path: str) -> int:
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     cache = Path(spec["cache"])
     failed = 0
-    with _events() as emit, artifacts.exclusive(cache):
+    with artifacts.exclusive(cache):
 
         def receive(recipe: Recipe, message: Mapping[str, Any]) -> None:
             nonlocal failed
@@ -52,23 +51,23 @@ def main(spec_path: str) -> int:
             failed += message["event"] == "error"
             emit({**message, **{name: getattr(recipe, name) for name in _NAMES}})
 
-        jobs = _jobs(artifacts.plan(spec))
+        jobs = _jobs(wanted.missing(spec))
         work = functools.partial(_make, spec, os.sched_getaffinity(0))
         Crew(work, receive, cache / "artifacts").run(jobs)
     return 1 if failed else 0
 
 
 def _jobs(missing: Sequence[Recipe]) -> list[Job[Recipe]]:
-    """One job for a model's weights and reference, and one for what a framework makes of them.
+    """One job for a model's weights and reference, and one for what a format makes of them.
 
-    TorchScript numbers the classes of a process, so that a file's bytes are the same every time only if its
-    process traced nothing before: PyTorch's artifacts have a job each.
+    Artifacts of a format that needs a process to itself have a job each.
     """
     jobs: dict[tuple[str, int, str, str], Job[Recipe]] = {}
     for recipe in missing:
-        stage = _STAGES.get(recipe.framework, _CONVERTING)
-        framework = recipe.framework if stage == _CONVERTING else ""
-        key = (recipe.model, stage, framework, recipe.key if framework == "pytorch" else "")
+        stage = _STAGES.get(recipe.format, _CONVERTING)
+        converting = stage == _CONVERTING
+        alone = converting and formats.declared()[recipe.format].alone
+        key = (recipe.model, stage, recipe.format if converting else "", recipe.key if alone else "")
         jobs.setdefault(key, Job(stage, recipe.model, [])).steps.append(recipe)
     return list(jobs.values())
 
@@ -79,7 +78,7 @@ def _make(
     """Make recipes in this process, one after the other; one that fails does not stop the next."""
     from bench.convert.convert import Workshop
 
-    if recipes[0].framework == "dataset":  # every other job waits for it, so no core is anyone else's
+    if recipes[0].format == "dataset":  # every other job waits for it, so no core is anyone else's
         os.sched_setaffinity(0, cores)
 
     def progress(done: int, total: int) -> None:
@@ -113,22 +112,3 @@ def _reason(error: Exception) -> str:
         return str(error)
     traceback.print_exception(type(error), error, error.__traceback__)
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
-
-
-@contextlib.contextmanager
-def _events() -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Keep standard output for events: file descriptor 1 becomes standard error until the end."""
-    sys.stdout.flush()
-    saved = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with os.fdopen(os.dup(saved), "w", encoding="utf-8") as stream:
-
-            def emit(event: Mapping[str, Any]) -> None:
-                print(json.dumps(event), file=stream, flush=True)
-
-            yield emit
-    finally:
-        sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)

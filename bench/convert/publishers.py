@@ -9,40 +9,18 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from bench.common.errors import ArtifactError, UsageError, unknown
+from bench.common.events import Emit
 from bench.common.hashing import sha256_file
-from bench.plan.tables import rule
 
 SCHEMA = 1
-KINDS = ("torch", "keras", "onnx")
 
 #: Model -> the function of keras.applications that builds it.
 KERAS: Mapping[str, str] = {"mobilenet_v2": "MobileNetV2", "vgg19": "VGG19", "densenet121": "DenseNet121"}
-
-
-@dataclass(frozen=True)
-class Published:
-    """One published file of weights: whose format, what its content is, where it is.
-
-    `kind` "torch" is torchvision's checkpoint, "keras" Keras Applications' HDF5 file (for these two the
-    publisher's package knows the `url`), "onnx" a model of the ONNX model zoo. The content is named by its
-    `sha256`, or by the beginning of it or the `md5` where the publisher gives no more.
-    """
-
-    kind: Annotated[str, rule(enum=list(KINDS))]
-    sha256: Annotated[str, rule(pattern="^$|^[0-9a-f]{8,64}$")] = ""
-    md5: Annotated[str, rule(pattern="^$|^[0-9a-f]{32}$")] = ""
-    url: str = ""
-
-    @property
-    def pin(self) -> str:
-        """What the content must hash to: the SHA-256 (or its beginning), else "md5:" and the MD5."""
-        return self.sha256 or f"md5:{self.md5}"
 
 
 def digest(path: Path, pin: str) -> str:
@@ -73,7 +51,7 @@ def file_of(spec: Mapping[str, Any], model: str, pin: str) -> Path:
     return path
 
 
-def locate(spec_path: str, emit: Callable[[Mapping[str, Any]], None]) -> int:
+def locate(spec_path: str, emit: Emit) -> int:
     """Emit where each file of a spec is: {"event": "source", "kind", "model", "url", "file"}.
 
     The spec is {"schema": 1, "wanted": [{"kind": "torch" or "keras", "model": ...}]}. Returns 0; raises

@@ -9,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from bench.common import files
 from bench.common.errors import MeasureError
+from bench.common.events import Emit
 from bench.measure import accuracy, audit_rules
 from bench.measure.cell_run import CellRun
 from bench.measure.launch import reason_of
@@ -24,9 +25,6 @@ from bench.measure.samples import open_labels
 from bench.measure.settings import SEEDS
 from bench.measure.work import Work
 from bench.store import results
-
-if TYPE_CHECKING:
-    Emit = Callable[[Mapping[str, Any]], None]
 
 
 def launch(spec: Mapping[str, Any], emit: Emit) -> int:

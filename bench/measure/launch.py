@@ -10,21 +10,19 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.common.errors import KitError, MeasureError, UsageError
+from bench.common.events import Emit
 from bench.device import environment
 from bench.measure.cell_run import CellRun
 from bench.measure.settings import seeds_of
 from bench.measure.upload import Upload
 from bench.measure.work import Work
 from bench.store import results
-
-if TYPE_CHECKING:
-    Emit = Callable[[Mapping[str, Any]], None]
 
 SCHEMA = 1
 

@@ -9,14 +9,14 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.common.errors import UsageError
+from bench.common.events import Emit
 
 SCHEMA = 1
-Emit = Callable[[Mapping[str, Any]], None]
 
 
 def run(path: Path, emit: Emit) -> int:

@@ -10,17 +10,16 @@ import gc
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.common.errors import KitError
+from bench.common.events import Emit
 from bench.measure.samples import Library, open_images
 from bench.measure.warmup import warm_up
 from bench.runtimes import base
-
-if TYPE_CHECKING:
-    Emit = Callable[[Mapping[str, Any]], None]
+from bench.runtimes.evidence import Quantization
 
 _SAMPLES = 4  # few, because they are loaded for each artifact; more than one, because data decides speed
 
@@ -48,9 +47,8 @@ def launch(spec: Mapping[str, Any], emit: Emit) -> int:
 
 def _timed(spec: Mapping[str, Any], artifact: Mapping[str, Any]) -> dict[str, float]:
     """Load, compile and calibrate one artifact as SingleStream does; seconds."""
-    options = base.Options(
-        artifact["method"], spec["threads"], spec.get("isa", "native"), spec["isa_environment"]
-    )
+    method = Quantization.of(artifact["method"])
+    options = base.Options(method, spec["threads"], spec.get("isa", "native"), spec["isa_environment"])
     module = base.module(spec["framework"], options)
     started = time.perf_counter()
     backend = module.load(Path(artifact["path"]), options)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-Emit = Callable[[Mapping[str, Any]], None]
+from bench.common.events import Emit
+
 PIECE = 9000  # bytes; 12,000 in base64
 
 

@@ -12,6 +12,7 @@ from bench.common.errors import UsageError
 from bench.device.machine import Sensors
 from bench.measure.samples import open_images
 from bench.runtimes import base
+from bench.runtimes.evidence import Quantization
 
 if TYPE_CHECKING:
     from bench.runtimes.base import Backend
@@ -31,7 +32,9 @@ class Work:
         for fact in ("framework", "model", "method", "isa"):
             if len({cell[fact] for cell in spec["cells"]}) > 1:
                 raise UsageError(f"the cells of one launch differ in {fact}")
-        self.options = base.Options(first["method"], spec["threads"], first["isa"], spec["isa_environment"])
+        self.options = base.Options(
+            Quantization.of(spec["method"]), spec["threads"], first["isa"], spec["isa_environment"]
+        )
         module = base.module(first["framework"], self.options)
         started = time.perf_counter()
         self.backend: Backend = module.load(self.artifact, self.options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from bench.common.errors import unknown
+from bench.convert import formats
 from bench.measure.settings import SEEDS
 from bench.plan.matrix import Matrix
 from bench.plan.tables import Place
@@ -21,15 +22,16 @@ def _references(matrix: Matrix) -> Iterator[Reference]:
     yield "defaults", "profile", "profile", [matrix.defaults.profile], matrix.profiles
     for name, framework in matrix.frameworks.items():
         yield f"frameworks.{name}", "image", "image", [framework.image], matrix.images
+        yield f"frameworks.{name}", "format", "format", [framework.format], formats.declared()
     for name, platform in matrix.platforms.items():
         yield f"platforms.{name}", "isa", "instruction set", [platform.isa], isas
     for name, isa in matrix.isas.items():
         yield f"isas.{name}", "environment", "framework", isa.environment, matrix.frameworks
     for name, model in matrix.models.items():
         yield f"models.{name}", "profiles", "profile", model.profiles, matrix.profiles
-        yield f"models.{name}", "zoo", "framework", model.zoo, matrix.frameworks
-    for name, method in matrix.methods.items():
-        yield f"methods.{name}", "frameworks", "framework", method.frameworks, matrix.frameworks
+        yield f"models.{name}", "zoo", "format", model.zoo, formats.declared()
+    for name, declared in formats.declared().items():
+        yield f"methods (of format {name})", "", "method", declared.methods, matrix.methods
     for name, profile in matrix.profiles.items():
         named = (*profile.accuracy_scenarios, *profile.scenarios)
         yield f"profiles.{name}", "scenarios", "scenario", named, matrix.scenarios
@@ -68,22 +70,13 @@ def check(matrix: Matrix, file: str) -> None:
 
 
 def _check_reasons(matrix: Matrix, file: str) -> None:
-    """Every framework x method is either offered or has one reason why it cannot exist."""
+    """A framework x method has one reason at most why it cannot exist."""
     seen: set[tuple[str, str]] = set()
     for i, row in enumerate(matrix.impossible):
         place = Place(file, f"impossible[{i}]")
         if (row.framework, row.method) in seen:
             place.fail(f"duplicate of {row.framework} x {row.method}")
-        if row.framework in matrix.methods[row.method].frameworks:
-            place.fail(f"methods.{row.method}.frameworks offers it")
         seen.add((row.framework, row.method))
-    for framework in matrix.frameworks:
-        for method, facts in matrix.methods.items():
-            if framework not in facts.frameworks and not {(framework, method), ("*", method)} & seen:
-                Place(file, f"methods.{method}", "frameworks").fail(
-                    f"{framework} is not listed and no [[impossible]] row says why",
-                    f'add [[impossible]] framework = "{framework}" method = "{method}"',
-                )
 
 
 def _check_caps(matrix: Matrix, file: str) -> None:
@@ -105,8 +98,8 @@ def _check_caps(matrix: Matrix, file: str) -> None:
 def _check_published(matrix: Matrix, file: str) -> None:
     """Every published file has a hash, and an address where no package of its publisher knows it."""
     for name, model in matrix.models.items():
-        for framework, published in model.zoo.items():
-            place = Place(file, f"models.{name}.zoo", framework)
+        for format_, published in model.zoo.items():
+            place = Place(file, f"models.{name}.zoo", format_)
             if published.kind != "torch" and not (published.sha256 or published.md5):
                 place.fail("no hash says why the file should be believed", "add its sha256")
             if published.kind == "onnx" and not published.url:

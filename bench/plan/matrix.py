@@ -1,20 +1,18 @@
 """matrix.toml as frozen dataclasses, strictly validated.
 
-The dataclasses are the only description of the file: `load` checks a file against them,
-`json_schema` prints them as the JSON schema that editors use. Every error names the file, the
+The dataclasses are the only description of the file: bench.plan.reading checks a file against them, and
+prints them as the JSON schema that editors use. Every error names the file, the
 table, the key and the value, and suggests the nearest name for a typo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
-from bench.common.errors import MatrixError
-from bench.convert.publishers import Published
-from bench.plan.tables import Place, read, rule, schema
+from bench.convert import formats
+from bench.convert.formats import Format
+from bench.plan.tables import rule
 from bench.runtimes.isa import NATIVE
 
 
@@ -97,12 +95,13 @@ class Image:
 
 @dataclass(frozen=True)
 class Framework:
-    """An inference framework, the image it lives in and the package whose version is reported.
+    """An inference framework: the format it runs, the image it lives in, the package whose version is reported.
 
-    `uncapped` says why no instruction-set cap can be put on it, where none can.
+    Its code is the file of its name in bench/runtimes. `uncapped` says why no instruction-set cap can be put on it, where none can.
     """
 
     title: str
+    format: str
     image: str
     package: str
     uncapped: str = ""
@@ -126,7 +125,7 @@ class Model:
     """A network: `input` is one sample's shape (C, H, W); `profiles` are those that include it.
 
     `imagenet` is the SHA-256 of torchvision's file (hex; the first 8 digits are what torchvision itself
-    publishes), `zoo` what each framework's own published file is (section III-B).
+    publishes), `zoo` what each format's own published file is (section III-B).
     """
 
     title: str
@@ -140,18 +139,23 @@ class Model:
 
 @dataclass(frozen=True)
 class Method:
-    """A quantization method (Table II) and the frameworks that offer it (Table III)."""
+    """A quantization method (Table II).
+
+    `precisions` are those in which its layers are expected to compute, as kernel evidence names them. The
+    formats that offer it say so themselves (bench/convert/formats: Table III).
+    """
 
     title: str
     bits: Annotated[int, rule(enum=[8, 16, 32])]
     kind: Annotated[str, rule(enum=["none", "dynamic", "static"])]
     symmetry: str
-    frameworks: tuple[str, ...]
+    precisions: Annotated[tuple[str, ...], rule(minItems=1)]
 
 
 @dataclass(frozen=True)
 class Impossible:
-    """Why a framework x method cannot exist; framework "*" speaks for all that are not named."""
+    """Why a framework x method cannot exist, though the framework's format has the method or beside that it
+    has not; framework "*" speaks for all that are not named and whose format has not."""
 
     framework: str
     method: str
@@ -244,46 +248,43 @@ class Matrix:
     sweeps: dict[str, Sweep]
     impossible: tuple[Impossible, ...] = ()
 
+    def method(self, name: str) -> dict[str, Any]:
+        """A method as the specs of the bench name it: its table, and "name"."""
+        return {"name": name, **asdict(self.methods[name])}
+
+    def format_of(self, framework: str) -> Format:
+        """What the format that a framework runs declares."""
+        return formats.declared()[self.frameworks[framework].format]
+
     def reason_impossible(self, framework: str, method: str) -> str | None:
         """Return why this framework x method cannot exist, or None if it can (Table III)."""
-        if framework in self.methods[method].frameworks:
+        given = {row.framework: row.reason for row in self.impossible if row.method == method}
+        if framework in given:
+            return given[framework]
+        if method in self.format_of(framework).methods:
             return None
-        for wanted in (framework, "*"):
-            for row in self.impossible:
-                if (row.framework, row.method) == (wanted, method):
-                    return row.reason
-        raise MatrixError(f"no reason is given why {framework} x {method} cannot exist")
+        facts = self.frameworks[framework]
+        return given.get("*", f"{facts.title} runs {facts.format} files, and none is made by {method}")
 
 
-def load(path: Path) -> Matrix:
-    """Read and validate `path`; raise MatrixError naming file, table, key and value."""
-    import tomllib  # not in Python 3.9, where the paper's stack runs and nobody reads the matrix
-
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MatrixError("no such file", where=str(path), remedy="run from a checkout") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MatrixError(f"not TOML: {error}", where=str(path)) from None
-    return parse(data, path.name)
+KINDS = ("torch", "keras", "onnx")
 
 
-def parse(data: Mapping[str, Any], file: str = "matrix.toml") -> Matrix:
-    """Validate an already parsed matrix; `file` is only used in messages."""
-    from bench.plan import consistency  # late: it needs the classes above
+@dataclass(frozen=True)
+class Published:
+    """One published file of weights: whose format, what its content is, where it is.
 
-    matrix = read(Matrix, data, Place(file))
-    consistency.check(matrix, file)
-    images = {
-        name: replace(image, exclude=matrix.wheels.exclude + image.exclude)
-        for name, image in matrix.images.items()
-    }
-    return replace(matrix, images=images)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of matrix.toml for editors.
-
-    References between tables cannot be said in it; `load` checks them.
+    `kind` "torch" is torchvision's checkpoint, "keras" Keras Applications' HDF5 file (for these two the
+    publisher's package knows the `url`), "onnx" a model of the ONNX model zoo. The content is named by its
+    `sha256`, or by the beginning of it or the `md5` where the publisher gives no more.
     """
-    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema(Matrix)}
+
+    kind: Annotated[str, rule(enum=list(KINDS))]
+    sha256: Annotated[str, rule(pattern="^$|^[0-9a-f]{8,64}$")] = ""
+    md5: Annotated[str, rule(pattern="^$|^[0-9a-f]{32}$")] = ""
+    url: str = ""
+
+    @property
+    def pin(self) -> str:
+        """What the content must hash to: the SHA-256 (or its beginning), else "md5:" and the MD5."""
+        return self.sha256 or f"md5:{self.md5}"

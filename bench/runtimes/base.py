@@ -1,19 +1,22 @@
 """Backends: load an artifact, compile it for a batch and a scenario, run windows of samples.
 
-Every framework is configured as its own experts would for the given threads; each module says how.
-A framework is imported by `module` alone, after the instruction-set cap is in the environment.
+A runtime is one file beside this one, under the name that its framework has in matrix.toml: to add it there is
+all it takes. It is configured as its own experts would for the given threads; each file says how. `module` alone
+imports it, after the instruction-set cap is in the environment.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.common.errors import MeasureError, unknown
-from bench.runtimes.evidence import Evidence
+from bench.runtimes.evidence import Evidence, Quantization
 from bench.runtimes.isa import NATIVE
 
 if TYPE_CHECKING:
@@ -22,17 +25,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-NAMES = ("onnxruntime", "openvino", "pytorch", "tflite")
+#: Files beside this one that are no runtime.
+_OTHERS = ("base", "evidence", "isa", "verbose")
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a backend runs: the method (for its precision), worker threads, the ISA cap or "native".
+    """How a backend runs: the method (for what it should compute in), worker threads, the ISA cap or "native".
 
     `isa_environment` are the variables that cap this framework's kernels, as the matrix has them.
     """
 
-    method: str
+    method: Quantization
     threads: int
     isa: str = NATIVE
     isa_environment: Mapping[str, str] = field(default_factory=dict)
@@ -84,13 +88,19 @@ class Backend(Protocol):
         """Compile for `batch` samples a call; the result is an AsyncRunner where that is faster."""
 
 
+def names() -> list[str]:
+    """The runtimes that there is a file for; which of them this image holds is another matter."""
+    folder = [str(Path(__file__).parent)]
+    return sorted(found.name for found in pkgutil.iter_modules(folder) if found.name not in _OTHERS)
+
+
 def module(framework: str, options: Options) -> Any:
     """Import the framework and return its backend module, which has `load(artifact, options) -> Backend`.
 
     Raises MeasureError where the framework is unknown or not in this image.
     """
-    if framework not in NAMES:
-        raise MeasureError(unknown("framework", framework, NAMES))
+    if framework not in names():
+        raise MeasureError(unknown("framework", framework, names()))
     os.environ.update(options.isa_environment)  # kernels are chosen as libraries load
     try:
         return importlib.import_module(f"bench.runtimes.{framework}")

@@ -13,22 +13,34 @@ from typing import Any, NamedTuple
 
 from bench.runtimes.isa import Seen
 
-#: Precisions in which a method's layers are expected to compute, by the method's name.
-EXPECTED: Mapping[str, frozenset[str]] = {
-    "FP32": frozenset({"f32"}),
-    "FP16": frozenset({"f16"}),
-    "INT8-DQ": frozenset({"i8", "u8"}),
-    "INT8-SQ": frozenset({"i8", "u8"}),
-    "INT8-OM": frozenset({"i8", "u8"}),
-    "INT16x8": frozenset({"i16"}),
-}
-
-#: Methods that quantize activations ahead of time, so that layers between the convolutions (additions,
-#: pooling, concatenation) should stay in integers too. Dynamic methods leave those in float by design.
-_STATIC = frozenset({"INT8-SQ", "INT8-OM", "INT16x8"})
 _FLOATS = frozenset({"f32", "f16", "bf16"})
 
 CONVOLUTION, DENSE, OTHER = "convolutions", "dense layers", "other layers"
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """A method as far as the bench must know it: matrix.toml's name, kind and expected precisions."""
+
+    name: str
+    kind: str
+    precisions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Quantization:
+        """The method of a spec, which has "name" and the facts of its table in the matrix."""
+        return cls(facts["name"], facts["kind"], tuple(facts["precisions"]))
+
+    @property
+    def quantized(self) -> bool:
+        """Whether there is anything quantized at all."""
+        return self.kind != "none"
+
+    @property
+    def integers_between(self) -> bool:
+        """Whether activations are quantized ahead of time, so that layers between the convolutions (additions,
+        pooling, concatenation) should stay in integers too. Dynamic methods leave those in float by design."""
+        return self.kind == "static" and not _FLOATS & set(self.precisions)
 
 
 class Layer(NamedTuple):
@@ -60,7 +72,12 @@ class Evidence:
 
 
 def judge(
-    method: str, layers: Iterable[Layer], seen: Seen, *, detail: str = "", facts: Mapping[str, Any] = {}
+    method: Quantization,
+    layers: Iterable[Layer],
+    seen: Seen,
+    *,
+    detail: str = "",
+    facts: Mapping[str, Any] = {},
 ) -> Evidence:
     """Judge the layers of a model by the precision they computed in ("f32", "i8", ...), and the cap.
 
@@ -90,20 +107,20 @@ def judge(
     )
 
 
-def _otherwise(method: str, kinds: Mapping[str, Counter[str]]) -> Iterable[str]:
+def _otherwise(method: Quantization, kinds: Mapping[str, Counter[str]]) -> Iterable[str]:
     if not kinds[CONVOLUTION]:
         yield "the framework shows no convolution: the precision is not proven"
     for kind in (CONVOLUTION, DENSE):
         total = sum(kinds[kind].values())
         for precision, count in kinds[kind].most_common():
-            if precision not in EXPECTED[method]:
-                yield f"method says {method} but {count} of {total} {kind} ran in {precision}"
+            if precision not in method.precisions:
+                yield f"method says {method.name} but {count} of {total} {kind} ran in {precision}"
 
 
-def _left_in_float(method: str, others: Counter[str], left: Counter[str]) -> Iterable[str]:
-    if method in _STATIC and left:
+def _left_in_float(method: Quantization, others: Counter[str], left: Counter[str]) -> Iterable[str]:
+    if method.integers_between and left:
         names = ", ".join(f"{count} {name}" for name, count in left.most_common())
         yield (
-            f"method says {method} but {sum(left.values())} of {sum(others.values())} layers between the "
+            f"method says {method.name} but {sum(left.values())} of {sum(others.values())} layers between the "
             f"convolutions and dense layers ran in float ({names})"
         )

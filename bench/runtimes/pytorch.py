@@ -95,14 +95,14 @@ class Model:
         torch.set_num_threads(options.threads)
         self.options = options
         self.engine = ""
-        if options.method != "FP32":
+        if options.method.quantized:
             supported = torch.backends.quantized.supported_engines
             self.engine = _engine(platform.machine(), supported, _fbgemm_level())
             torch.backends.quantized.engine = self.engine
         try:
             module = torch.jit.load(str(artifact / "model.pt"), map_location="cpu").eval()
             frozen = torch.jit.freeze(module)
-            if options.method == "FP32":
+            if not options.method.quantized:
                 frozen = torch.jit.optimize_for_inference(frozen)
         except RuntimeError as error:
             raise MeasureError(f"PyTorch cannot load the model: {error}") from error

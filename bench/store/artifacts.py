@@ -22,7 +22,7 @@ from typing import Any
 from bench.common import files
 from bench.common.errors import ArtifactError
 from bench.common.hashing import directory_hash
-from bench.store.recipes import SCHEMA, Recipe, recipes
+from bench.store.recipes import SCHEMA, Recipe
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,6 @@ class Artifact:
     bytes: int
     files: tuple[str, ...]
     entry: Mapping[str, Any]
-
-
-def plan(spec: Mapping[str, Any]) -> list[Recipe]:
-    """Recipes of the spec whose artifact is missing, in the order to make them; empty: nothing to do."""
-    cache = Path(spec["cache"])
-    index = read_index(cache)
-    return [recipe for recipe in recipes(spec) if _find(cache, recipe, index) is None]
 
 
 def read_index(cache: Path) -> dict[str, Any]:
@@ -63,17 +56,18 @@ def read_index(cache: Path) -> dict[str, Any]:
 
 def lookup(cache: Path, recipe: Recipe) -> Artifact | None:
     """The recipe's artifact, or None when it is not (wholly) there. Sizes are checked, hashes are not."""
-    return _find(cache, recipe, read_index(cache))
+    return find(cache, recipe, read_index(cache))
 
 
 def directory_of(cache: Path, recipe: Recipe, sha256: str) -> Path:
     """Where an artifact is kept: by its content; arrays by their recipe, since they are hashed seldom."""
-    if recipe.framework == "dataset":
+    if recipe.format == "dataset":
         return cache / "data" / recipe.key[:16]
     return cache / "artifacts" / sha256
 
 
-def _find(cache: Path, recipe: Recipe, index: Mapping[str, Any]) -> Artifact | None:
+def find(cache: Path, recipe: Recipe, index: Mapping[str, Any]) -> Artifact | None:
+    """The recipe's artifact as `index` (see read_index) has it, or None when it is not (wholly) there."""
     entry = index.get(recipe.key)
     if entry is None:
         return None
@@ -117,7 +111,7 @@ def _turn(cache: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def workspace(cache: Path, recipe: Recipe) -> Iterator[Path]:
     """A new empty directory on the cache's file system; whatever is left in it goes at the end."""
-    parent = cache / ("data" if recipe.framework == "dataset" else "artifacts")
+    parent = cache / ("data" if recipe.format == "dataset" else "artifacts")
     directory = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
     try:
         yield directory

@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.common.errors import UsageError, unknown
 from bench.data import dataset as datasets
 from bench.data.dataset import Dataset
-from bench.plan import matrix as matrices
+from bench.plan import reading
 from bench.plan.cells import Cell, Filters, Plan, plan
 from bench.plan.matrix import Matrix, Platform, Profile
 from bench.runtimes.isa import NATIVE
@@ -54,7 +54,7 @@ class Session:
     @classmethod
     def open(cls, root: Path, flags: Mapping[str, Any]) -> Session:
         """Resolve the flags of a command line; raise UsageError for a name that does not exist."""
-        matrix = matrices.load(root / "matrix.toml")
+        matrix = reading.load(root / "matrix.toml")
         platform = flags["platform"] or matrix.defaults.platform
         profile = flags["profile"] or matrix.defaults.profile
         engine = flags["engine"] or "auto"

@@ -1,6 +1,6 @@
 """Which weights a run measures, by the word that names them, and the files they come from.
 
-A word is `probe` (embedded), `imagenet` (torchvision's published files), `zoo` (each framework's own
+A word is `probe` (embedded), `imagenet` (torchvision's published files), `zoo` (each format's own
 published files) or `file:PATH` (the user's own). Published files are fetched only when an artifact has to
 be made from them: a machine that imported its artifacts needs none.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from bench.common import files as disk
 from bench.common.errors import ArtifactError, UsageError, unknown
 from bench.common.hashing import sha256_file
-from bench.convert.publishers import Published
+from bench.plan.matrix import Published
 
 SOURCES = ("probe", "imagenet", "zoo", "file")
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -41,7 +41,7 @@ class Origin:
 class Weights:
     """The weights of a run: their source and, unless embedded, their files.
 
-    `files` are by (framework, model); the framework is "" where all frameworks share one file.
+    `files` are by (format, model); the format is "" where all formats share one file.
     """
 
     source: str
@@ -70,11 +70,11 @@ class Weights:
         """
         shared: dict[str, Any] = {}
         own: dict[str, Any] = {}
-        for (framework, model), origin in self.files.items():
+        for (format_, model), origin in self.files.items():
             path = (paths or {}).get(origin.pin, "")
             facts = {"path": path, "sha256": origin.pin, "kind": origin.published.kind}
-            if framework:
-                own.setdefault(model, {})[framework] = facts
+            if format_:
+                own.setdefault(model, {})[format_] = facts
             else:
                 shared[model] = facts
         return {"weights": self.source, "weights_files": shared, "zoo_files": own}
@@ -94,8 +94,8 @@ def resolve(
 ) -> Weights:
     """Return the weights a word names, for these models.
 
-    `pins` are the SHA-256 of torchvision's files by model, `zoo` the frameworks' own files by model and
-    framework (both from the matrix); `cache`/weights remembers the hashes of a user's large files.
+    `pins` are the SHA-256 of torchvision's files by model, `zoo` the formats' own files by model and
+    format (both from the matrix); `cache`/weights remembers the hashes of a user's large files.
     Raises UsageError for an unknown word or missing path, ArtifactError for a folder without a model's file.
     """
     source, _, path = word.partition(":")
@@ -111,9 +111,9 @@ def resolve(
         return Weights(source, tuple(models), shared)
     zoos = {model: _known(zoo, model, "zoo") for model in models} if source == "zoo" else {}
     files = {
-        (framework, model): Origin(model, _torchvision(pins, model) if row.kind == "torch" else row)
+        (format_, model): Origin(model, _torchvision(pins, model) if row.kind == "torch" else row)
         for model, rows in zoos.items()
-        for framework, row in rows.items()
+        for format_, row in rows.items()
     }
     return Weights(source, tuple(models), files)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from bench.common.errors import EngineError
 from bench.device import environment, firmware
 from bench.device.machine import Reading, Sensors
-from bench.plan import matrix as matrices
+from bench.plan import reading
 from images.engines.choose import elsewhere, own_environment
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.remote import RemoteEngine
@@ -43,7 +43,7 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
 
 
 def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
-    matrix = matrices.load(workspace.root / "matrix.toml")
+    matrix = reading.load(workspace.root / "matrix.toml")
     try:
         engine = (
             RemoteEngine(matrix, workspace, host)

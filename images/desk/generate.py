@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 from invoke import Collection, Task
 
 from bench.common import errors
-from bench.plan import matrix as matrices
+from bench.plan import reading
 from bench.plan.matrix import Matrix
 from bench.plan.tables import schema
 from reports.claims import catalogue
@@ -31,7 +31,7 @@ _OTHER_CODES = {9: "The disk is full.", 130: "Stopped by hand; the same command 
 
 def render(root: Path) -> str:
     """Return the page of the checkout in `root`."""
-    matrix = matrices.load(root / "matrix.toml")
+    matrix = reading.load(root / "matrix.toml")
     parts = (_tasks(_collection(root)), _codes(), _matrix(), _claims(matrix), _columns())
     return "\n".join([_HEAD, *(line for part in parts for line in part)]).rstrip() + "\n"
 
@@ -176,7 +176,7 @@ def generate(root: Path) -> None:
     """Write the committed files that are made from the matrix: Dockerfiles and the schema."""
     from images.making import dockerfile
 
-    matrix = matrices.load(root / "matrix.toml")
+    matrix = reading.load(root / "matrix.toml")
     schema = root / "bench" / "plan" / "matrix.schema.json"
-    schema.write_text(json.dumps(matrices.json_schema(), indent=1) + "\n", encoding="utf-8")
+    schema.write_text(json.dumps(reading.json_schema(), indent=1) + "\n", encoding="utf-8")
     dockerfile.write_all(matrix)

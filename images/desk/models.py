@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.store import artifacts as store
+from bench.convert import wanted
 from images.choosing.session import Session
 
 
@@ -20,7 +20,7 @@ def show_models(session: Session, target: str, source: str) -> None:
     console = Console()
     if source:
         console.print(f"{source}: {transfer.load(session.workspace, Path(source))}", soft_wrap=True)
-    if store.plan(specification(session, str(session.workspace.cache))):
+    if wanted.missing(specification(session, str(session.workspace.cache))):
         session.build(quiet=True)
     prepared = prepare(session)
     table = Table("framework", "method", "model", "architecture", "size", "SHA-256")

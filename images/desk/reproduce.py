@@ -18,9 +18,9 @@ from rich.console import Console
 
 from bench.common.errors import ArtifactError, FailedCellsError, UsageError
 from bench.common.hashing import sha256_file
+from bench.convert import wanted
 from bench.plan.cells import Cell
 from bench.runtimes.isa import NATIVE
-from bench.store import artifacts as store
 from bench.store import results
 from images import kit
 from images.choosing.session import Session
@@ -53,7 +53,7 @@ class Again(Exact):
 
     def build(self, *, quiet: bool = False) -> None:
         """Have the images that the cells need: pulled by digest, or built from the locks."""
-        if store.plan(specification(self, str(self.workspace.cache))):
+        if wanted.missing(specification(self, str(self.workspace.cache))):
             self._have(self.maker, "prepare", machine.local().arch)
         for framework in dict.fromkeys(cell.framework for cell in self.plan.cells):
             for engine in self.engines:
@@ -225,8 +225,10 @@ def _other(session: Session, found: PublishedSet) -> dict[str, str]:
     """Return the pinned artifacts that the cache has not, by label: "missing" or the hash it has."""
     here = {row.what: row.sha256 for row in exactly.pinned(session)}
     needed = {cell.model for cell in session.plan.cells} | {"any"}
-    frameworks = {cell.framework for cell in session.plan.cells} | {"dataset", "canonical", "reference"}
-    rows = [row for row in found.artifacts if row.model in needed and row.framework in frameworks]
+    frameworks = {cell.framework for cell in session.plan.cells}
+    kinds = {session.matrix.frameworks[name].format for name in frameworks}
+    kinds |= {"dataset", "canonical", "reference"}
+    rows = [row for row in found.artifacts if row.model in needed and row.format in kinds]
     methods = {cell.method for cell in session.plan.cells} | {"FP32"}
     return {
         row.label: here.get(row.what, "missing")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.common.errors import BuildError
 from bench.device.environment import MACHINES
-from bench.plan import matrix as matrices
+from bench.plan import reading
 from images.making.lock import Pin, normalise, write
 from images.making.pip import pip
 from images.workspace import PYTHON, Workspace
@@ -69,7 +69,7 @@ def lock_all(root: Path) -> None:
     """Write every lock again: each image x architecture of the matrix, and the host's own tools."""
     from images.making import loadgen
 
-    matrix = matrices.load(root / "matrix.toml")
+    matrix = reading.load(root / "matrix.toml")
     workspace = Workspace(root)
     for name, image in matrix.images.items():
         for arch in image.arches:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from bench.common.errors import ArtifactError
+from bench.convert import wanted
 from bench.store import artifacts as store
-from bench.store import recipes
 from bench.store.artifacts import Artifact
 from bench.store.recipes import Recipe
 from images.choosing.groups import Group, groups
@@ -68,7 +68,7 @@ def prepare(session: Session) -> Prepared:
     for note in session.dataset.notes:
         CONSOLE.print(f"dataset: {note}", highlight=False, soft_wrap=True)
     spec = specification(session, str(session.workspace.cache))
-    missing = store.plan(spec)
+    missing = wanted.missing(spec)
     reasons: dict[str, str] = {}
     if missing:
         own = machine.local().arch
@@ -89,7 +89,11 @@ def available(session: Session) -> dict[Group, Artifact]:
     """The plan's artifacts that are there, by group; nothing is made."""
     cache = session.workspace.cache
     found = _found(cache, specification(session, str(cache)))
-    keys = {group: (group.framework, group.model, group.method) for group in groups(session.plan)}
+    frameworks = session.matrix.frameworks
+    keys = {
+        group: (frameworks[group.framework].format, group.model, group.method)
+        for group in groups(session.plan)
+    }
     return {group: found[key] for group, key in keys.items() if key in found}
 
 
@@ -99,17 +103,18 @@ def specification(session: Session, cache: str) -> dict[str, Any]:
     Where the user's files are is only known to a launch (`_make`): a plan needs their hashes alone.
     """
     profile = session.profile_facts
-    wanted = dict.fromkeys((cell.framework, cell.method) for cell in session.plan.cells)
+    frameworks = session.matrix.frameworks
+    asked = dict.fromkeys((frameworks[c.framework].format, c.method) for c in session.plan.cells)
     samples = profile.accuracy_samples and max(profile.accuracy_samples, profile.performance_samples)
     return {
-        "schema": recipes.SCHEMA,
+        "schema": wanted.SCHEMA,
         "cache": cache,
         "models": list(dict.fromkeys(c.model for c in session.plan.cells)),
         **session.weights.spec(),
         "dataset": session.dataset.name,
         "data": session.dataset.data("", samples),
         "arches": [session.arch],
-        "wanted": [{"framework": framework, "method": method} for framework, method in wanted],
+        "wanted": [{"format": name, "method": method} for name, method in asked],
         "lock": lock.read(session.workspace.lock("prepare", "amd64")).digest,
         "seed": session.matrix.defaults.seed,
     }
@@ -177,7 +182,7 @@ class _Watch:
                 self._task = self._bar.add_task(f"reading the {event['what']}", total=event["total"])
             self._bar.update(self._task, completed=event["done"])
             return
-        label = f"{event['framework']} {event['method']} {event['model']}"
+        label = f"{event['format']} {event['method']} {event['model']}"
         if event["event"] == "artifact":
             self._done += 1
             CONSOLE.print(f"  {self._done:>3}/{self._total}  {label}  {event['seconds']:.1f} s")
@@ -187,9 +192,9 @@ class _Watch:
 
 
 def _found(cache: Path, spec: dict[str, Any]) -> dict[tuple[str, str, str], Artifact]:
-    """The spec's artifacts that are in the cache, by framework, model and method of their recipe."""
-    looked_up = ((recipe, store.lookup(cache, recipe)) for recipe in recipes.recipes(spec))
-    return {(r.framework, r.model, r.method): artifact for r, artifact in looked_up if artifact}
+    """The spec's artifacts that are in the cache, by format, model and method of their recipe."""
+    looked_up = ((recipe, store.lookup(cache, recipe)) for recipe in wanted.recipes(spec))
+    return {(r.format, r.model, r.method): artifact for r, artifact in looked_up if artifact}
 
 
 def _collect(session: Session, spec: dict[str, Any], reasons: dict[str, str], seconds: float) -> Prepared:
@@ -197,10 +202,12 @@ def _collect(session: Session, spec: dict[str, Any], reasons: dict[str, str], se
     data = next((artifact for (kind, *_), artifact in found.items() if kind == "dataset"), None)
     if data is None:
         raise ArtifactError(f"the dataset could not be made: {'; '.join(reasons.values())}")
+    frameworks = session.matrix.frameworks
     made, failed, references = {}, {}, {}
     for group in groups(session.plan):
-        artifact = found.get((group.framework, group.model, group.method))
-        start = recipes.starting_point(spec, group.framework, group.model)
+        name = frameworks[group.framework].format
+        artifact = found.get((name, group.model, group.method))
+        start = wanted.starting_point(spec, name, group.model)
         reference = store.lookup(session.workspace.cache, start.reference)
         if artifact and reference:
             made[group], references[group] = artifact, reference
@@ -208,7 +215,7 @@ def _collect(session: Session, spec: dict[str, Any], reasons: dict[str, str], se
             needed = (
                 "canonical FP32",
                 "reference FP32",
-                f"{group.framework} {group.method}",
+                f"{name} {group.method}",
             )  # root cause first
             why = [reasons[f"{kind} {group.model}"] for kind in needed if f"{kind} {group.model}" in reasons]
             failed[group] = f"the artifact could not be made: {(why or ['prepare ended before it'])[0]}"

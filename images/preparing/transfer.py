@@ -18,8 +18,8 @@ from typing import Any
 
 from bench.common import hashing
 from bench.common.errors import ArtifactError
+from bench.convert import wanted
 from bench.store import artifacts as store
-from bench.store import recipes
 from bench.store.artifacts import Artifact
 from bench.store.recipes import Recipe
 from images.choosing.session import Session
@@ -27,7 +27,7 @@ from images.making.tarball import Member, stream
 from images.preparing.prepare import specification
 from images.workspace import Workspace
 
-SCHEMA = 1
+SCHEMA = 2  # 1 named artifacts by framework
 MANIFEST = "manifest.json"
 OWN = ("sha256", "bytes", "files", "recipe")  # of an index entry; the rest are facts of the maker
 
@@ -35,7 +35,7 @@ OWN = ("sha256", "bytes", "files", "recipe")  # of an index entry; the rest are 
 def export(session: Session, target: Path) -> list[Artifact]:
     """Write what the plan needs and the cache has to `target`, and return what was written."""
     cache = session.workspace.cache
-    found = [store.lookup(cache, recipe) for recipe in recipes.recipes(specification(session, str(cache)))]
+    found = [store.lookup(cache, recipe) for recipe in wanted.recipes(specification(session, str(cache)))]
     chosen = [artifact for artifact in found if artifact is not None]
     write(chosen, target)
     return chosen
@@ -118,7 +118,7 @@ def _load_one(cache: Path, tar: tarfile.TarFile, key: str, entry: dict[str, Any]
     recipe = Recipe(**{**facts, "inputs": tuple(facts["inputs"])})
     if recipe.key != key:
         raise ValueError(f"the recipe of {recipe.label} is not the one its key names")
-    if recipe.framework == "dataset" and recipe.source != recipes.dataset_source(recipe):
+    if recipe.format == "dataset" and recipe.source != wanted.dataset_source(recipe):
         raise ArtifactError(
             f"the archive's {recipe.dataset} arrays are of another version of the kit",
             remedy="export and import with the same commit",

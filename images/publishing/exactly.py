@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bench.common.errors import UsageError
+from bench.convert import wanted
 from bench.plan.cells import Cell, Filters, Plan
 from bench.store import artifacts as store
-from bench.store import recipes
 from images.choosing.session import Session
 from images.preparing.prepare import specification
 from images.publishing.sets import Pinned
@@ -85,8 +85,8 @@ def pinned(session: Session) -> tuple[Pinned, ...]:
     """Return the artifacts of a session's plan that the cache has: models, references and arrays."""
     cache = session.workspace.cache
     rows = []
-    for recipe in recipes.recipes(specification(session, str(cache))):
+    for recipe in wanted.recipes(specification(session, str(cache))):
         if artifact := store.lookup(cache, recipe):
-            what = (recipe.framework, recipe.method, recipe.model, recipe.weights, recipe.arch)
+            what = (recipe.format, recipe.method, recipe.model, recipe.weights, recipe.arch)
             rows.append(Pinned(*what, artifact.sha256, artifact.bytes))
     return tuple(sorted(rows, key=lambda row: row.what))

@@ -16,7 +16,7 @@ import docker
 
 from bench.common import files
 from bench.common.errors import RegistryError, UsageError, unknown
-from bench.plan import matrix as matrices
+from bench.plan import reading
 from bench.plan.matrix import Matrix
 from images.engines.docker import sdk
 from images.engines.docker.build import OCI, tag_of
@@ -33,7 +33,7 @@ AGAIN = "the same command goes on: what has arrived is not pushed again"
 
 def publish_all(root: Path, place: str, words: str) -> None:
     """Publish the images of a checkout named in `words` (comma-separated; "": all); say what is pinned."""
-    matrix, workspace = matrices.load(root / "matrix.toml"), Workspace(root)
+    matrix, workspace = reading.load(root / "matrix.toml"), Workspace(root)
     engine = DockerEngine(matrix, workspace, "publishing needs one")
     names = [word.strip() for word in words.split(",") if word.strip()] or list(matrix.images)
     pins = publish(engine, matrix, workspace, place, names, print)

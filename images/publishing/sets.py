@@ -16,7 +16,7 @@ from bench.common.hashing import sha256_file
 from bench.plan.tables import rule
 from images.publishing import record
 
-SCHEMA = 1
+SCHEMA = 2  # 1 named artifacts by framework
 SHA256 = rule(pattern="^[0-9a-f]{64}$")
 COMMENT = """A published set, written by `invoke freeze`; check it with `invoke reproduce` and this folder.
 cells: SHA-256 of cells/<id>.json; images: what measured (image: id in the engine; digest: manifest in the
@@ -41,7 +41,7 @@ class Image:
 class Pinned:
     """One artifact of a set, by what it is (see bench.store.recipes.Recipe); `bytes` is its size."""
 
-    framework: str
+    format: str
     method: str
     model: str
     weights: str
@@ -52,14 +52,12 @@ class Pinned:
     @property
     def label(self) -> str:
         """For messages: "tflite INT8-SQ mobilenet_v2 amd64"."""
-        return " ".join(
-            word for word in (self.framework, self.method, self.model, self.arch) if word != "any"
-        )
+        return " ".join(word for word in (self.format, self.method, self.model, self.arch) if word != "any")
 
     @property
     def what(self) -> tuple[str, ...]:
         """What it is, whatever its content."""
-        return self.framework, self.method, self.model, self.weights, self.arch
+        return self.format, self.method, self.model, self.weights, self.arch
 
 
 @dataclass(frozen=True)

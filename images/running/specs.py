@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,7 @@ def _spec(
         "engine": identity(engine, framework.image, session.arch),
         "lock": session.locks[group.framework],
         "package": framework.package,
-        "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
+        "method": session.matrix.method(group.method),
         "cells": launch.cells,
     }
     return {**spec, "so_far": _so_far(session.run_dir, launch)} if engine.remote else spec

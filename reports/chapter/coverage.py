@@ -21,13 +21,14 @@ def grid(chapter: Chapter, matrix: Matrix) -> Grid:
     """Return how much of every framework x method of `chapter` was measured."""
     variants = {(one.framework, one.method): one for one in chapter.variants}
     rows = []
-    for method, facts in matrix.methods.items():
+    for method in matrix.methods:
         states = []
         for framework in matrix.frameworks:
             one = variants.get((framework, method))
             if one:
                 states.append(f"{len(one.measured)} of {len(one.measured) + len(one.missing)} cells")
             else:
-                states.append("not asked for" if framework in facts.frameworks else "cannot exist")
+                exists = matrix.reason_impossible(framework, method) is None
+                states.append("not asked for" if exists else "cannot exist")
         rows.append((method, tuple(states)))
     return Grid(chapter.title, tuple(one.title for one in matrix.frameworks.values()), tuple(rows))

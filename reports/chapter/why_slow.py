@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.plan.matrix import Matrix
-from bench.runtimes.evidence import EXPECTED
 from bench.runtimes.isa import LEVELS
 from reports.chapter.timings import Block, Row
 from reports.run.chapters import Chapter, Variant
@@ -93,7 +92,7 @@ def findings(one: Measured, base: Measured | None, matrix: Matrix) -> tuple[str,
     facts = one.evidence["facts"]
     against = base.evidence["facts"] if base else {}
     return (
-        *_precisions(one.cell.method, facts),
+        *_precisions(one.cell.method, facts, matrix),
         *_left(facts, against),
         *_conversions(facts, against),
         *_engine(one, facts),
@@ -106,17 +105,18 @@ def _counts(facts: Mapping[str, Any], name: str) -> Counter[str]:
     return Counter(found) if isinstance(found, Mapping) else Counter()
 
 
-def _precisions(method: str, facts: Mapping[str, Any]) -> Iterator[str]:
+def _precisions(method: str, facts: Mapping[str, Any], matrix: Matrix) -> Iterator[str]:
     """Fallback: layers in another precision than the method's, and float layers between them."""
+    expected = matrix.methods[method].precisions if method in matrix.methods else ()
     for name in ("convolutions", "dense_layers"):
         counts = _counts(facts, name)
-        other = {p: n for p, n in counts.items() if p not in EXPECTED.get(method, ())}
+        other = {p: n for p, n in counts.items() if p not in expected}
         if other:
             told = joined(f"{n} of {counts.total()} ran in {p}" for p, n in other.items())
             yield f"Fallback, {name.replace('_', ' ')}: {told}."
     between = _counts(facts, "other_layers")
     floats = sum(between[p] for p in ("f32", "f16", "bf16"))
-    if floats and "i8" in EXPECTED.get(method, ()):
+    if floats and "i8" in expected:
         yield f"{floats} of {counted(between.total(), 'layer')} between them ran in float."
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bench.common import files
 from bench.common.errors import RegressionError, UsageError, unknown
-from bench.plan import matrix as matrices
+from bench.plan import reading
 from bench.plan.matrix import Matrix
 from reports.compare import judge
 from reports.compare import tell as view
@@ -43,7 +43,7 @@ def compare_runs(
     """
     if not 0 <= threshold < 100:
         raise UsageError(f"{threshold:g} is not a change in per cent from 0 to 100", where="--threshold")
-    matrix = matrices.load(root / "matrix.toml")
+    matrix = reading.load(root / "matrix.toml")
     paths = [locate(root, name) for name in names]
     if paths[0].samefile(paths[1]):
         raise UsageError(f"A and B are the same folder, {paths[0].name}", where="compare")

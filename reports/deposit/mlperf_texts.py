@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.convert.formats import parameters
 from bench.device.environment import ARCHES
 from bench.measure.settings import SEEDS
 from bench.plan.matrix import Matrix
@@ -137,7 +136,7 @@ def _user_conf(one: Measured) -> str:
 def _calibration(one: Measured, run: Run, matrix: Matrix) -> str:
     cell, method = one.cell, matrix.methods[one.cell.method]
     arch = ARCHES[one.environment["machine"]]
-    used = parameters(cell.framework, cell.method, arch)
+    used = matrix.format_of(cell.framework).parameters(cell.method, arch)
     if method.kind == "none":
         what = "No quantization, hence no calibration."
     elif "calibration_samples" not in used:

@@ -138,7 +138,7 @@ def _combinations(run: Run, matrix: Matrix) -> Table:
 
 def _used(matrix: Matrix) -> list[tuple[str, set[str]]]:
     return [
-        (framework, {name for name, method in matrix.methods.items() if framework in method.frameworks})
+        (framework, {name for name in matrix.methods if matrix.reason_impossible(framework, name) is None})
         for framework in matrix.frameworks
     ]
 

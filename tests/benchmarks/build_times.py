@@ -25,7 +25,7 @@ import docker
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from bench.plan import matrix as matrices  # noqa: E402
+from bench.plan import reading
 from images.engines.docker import build  # noqa: E402
 from images.making import lock as locks  # noqa: E402
 from images.making import wheelhouse  # noqa: E402
@@ -58,7 +58,7 @@ def checkout(folder: Path, arch: str) -> None:
 
 def make(folder: Path, arch: str) -> None:
     """Build the images of `arch`, each step with the second it began; runs in a process of its own."""
-    matrix = matrices.load(folder / "matrix.toml")
+    matrix = reading.load(folder / "matrix.toml")
     images = {PREFIX + name: matrix.images[name] for name in IMAGES[arch]}
     started = time.monotonic()
     client = docker.from_env(timeout=600)

@@ -19,6 +19,7 @@ import pytest
 from bench.common.errors import EngineError
 from bench.device.environment import MACHINES
 from bench.plan import matrix as matrices
+from bench.plan import reading
 from images.engines.docker.engine import DockerEngine
 from images.engines.engine import Launch, LaunchResult
 from images.making import lock, wheelhouse
@@ -27,7 +28,7 @@ from images.workspace import Workspace
 # The docker SDK leaves the sockets of hijacked connections to the garbage collector.
 LEAKS = pytest.mark.filterwarnings("ignore:.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
 ROOT = Path(__file__).parents[2]
-MATRIX = matrices.load(ROOT / "matrix.toml")
+MATRIX = reading.load(ROOT / "matrix.toml")
 IMAGE = matrices.Image("a test's image", ("amd64", "arm64"), ("none==0",))
 TINY = dataclasses.replace(MATRIX, images={"test": IMAGE})
 

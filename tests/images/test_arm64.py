@@ -11,6 +11,7 @@ import pytest
 from fixtures_images import LEAKS, collect_sockets
 
 from bench.plan import matrix as matrices
+from bench.plan import reading
 from images.engines.choose import choose
 from images.engines.engine import Launch
 from images.workspace import Workspace
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.docker, LEAKS]
 
 @pytest.mark.skipif(not BINFMT.exists(), reason="no QEMU binfmt handler for aarch64 is registered")
 def test_cross_compiled_loadgen_drives_a_test_on_a_cortex_a72() -> None:
-    engine = choose("docker", matrices.load(ROOT / "matrix.toml"), Workspace(ROOT))
+    engine = choose("docker", reading.load(ROOT / "matrix.toml"), Workspace(ROOT))
     [image] = engine.build("arm64", ["tflite"], print)
     assert image.arch == "arm64"
     events: list[str] = []

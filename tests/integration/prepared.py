@@ -10,12 +10,12 @@ from typing import Any
 
 from checkout import ROOT, Kit
 
-from bench.plan import matrix as matrices
+from bench.plan import reading
 from images.making.bytecode import image_python
 from images.making.wheelhouse import site_of
 from images.workspace import Workspace
 
-MATRIX = matrices.load(ROOT / "matrix.toml")
+MATRIX = reading.load(ROOT / "matrix.toml")
 
 
 def run(program: str, *arguments: str, folder: Path) -> Any:

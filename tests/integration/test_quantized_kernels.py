@@ -39,7 +39,8 @@ print(json.dumps({
 """
 
 UNFUSED = """
-torchscript._backend = lambda engine: torchscript.get_native_backend_config()  # FX's default
+from torch.ao.quantization.backend_config import get_native_backend_config
+torchscript._backend = lambda engine: get_native_backend_config()  # FX's default
 try:
     torchscript.quantize(model, "qnnpack", images)
     print(json.dumps("accepted"))

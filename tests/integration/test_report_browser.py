@@ -20,7 +20,7 @@ import pytest
 from devtools import tab
 
 from bench.plan.cells import Filters
-from bench.plan.matrix import load as load_matrix
+from bench.plan.reading import load as load_matrix
 from reports.compare.tell import html as html_of
 from reports.report.assemble import render
 

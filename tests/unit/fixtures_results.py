@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan.cells import Cell, Filters, plan
-from bench.plan.matrix import Matrix, load
+from bench.plan.matrix import Matrix
+from bench.plan.reading import load
 from bench.store import results
 
 MATRIX = Path(__file__).resolve().parents[2] / "matrix.toml"

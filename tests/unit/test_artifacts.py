@@ -12,9 +12,10 @@ import pytest
 from bench.common import hashing
 from bench.common.errors import ArtifactError
 from bench.common.hashing import sha256_file
-from bench.convert.formats import METHODS
+from bench.convert import formats
+from bench.convert.wanted import missing, recipes
 from bench.store import artifacts
-from bench.store.recipes import Recipe, recipes
+from bench.store.recipes import Recipe
 
 
 def make_spec(cache: Path, **changes: Any) -> dict[str, Any]:
@@ -25,7 +26,11 @@ def make_spec(cache: Path, **changes: Any) -> dict[str, Any]:
         "weights": "probe",
         "dataset": "fashion-mnist",
         "arches": ["amd64"],
-        "wanted": [{"framework": framework, "method": method} for framework, method in METHODS],
+        "wanted": [
+            {"format": name, "method": method}
+            for name, declared in formats.declared().items()
+            for method in declared.methods
+        ],
         "lock": "0" * 64,
         "seed": 1,
     }
@@ -39,8 +44,8 @@ def fake(cache: Path, recipe: Recipe, content: bytes = b"weights") -> artifacts.
         return artifacts.store(cache, recipe, directory, {"versions": {}, "notes": []})
 
 
-def find(spec: dict[str, Any], framework: str, method: str = "FP32") -> Recipe:
-    return next(r for r in recipes(spec) if (r.framework, r.method) == (framework, method))
+def find(spec: dict[str, Any], name: str, method: str = "FP32") -> Recipe:
+    return next(r for r in recipes(spec) if (r.format, r.method) == (name, method))
 
 
 def test_photographs_are_told_apart_and_their_number_changes_no_artifact(tmp_path: Path) -> None:
@@ -53,8 +58,8 @@ def test_photographs_are_told_apart_and_their_number_changes_no_artifact(tmp_pat
     assert some[0].key != every[0].key
     assert [recipe.key for recipe in some[1:]] == [recipe.key for recipe in every[1:]]
     assert every[0].key != others[0].key
-    converted = ("tflite", "onnxruntime")
-    keys = [{r.key for r in found if r.framework in converted} for found in (every, others)]
+    converted = ("tflite", "onnx")
+    keys = [{r.key for r in found if r.format in converted} for found in (every, others)]
     assert not keys[0] & keys[1]
     assert made("a", 0, lock="m")[0].key != every[0].key  # another Pillow may decode otherwise
 
@@ -64,7 +69,7 @@ def test_recipes_come_after_their_inputs(tmp_path: Path) -> None:
     for recipe in recipes(make_spec(tmp_path)):
         assert set(recipe.inputs) <= seen
         seen.add(recipe.key)
-    assert len(seen) == 3 + len(METHODS)
+    assert len(seen) == 3 + sum(len(one.methods) for one in formats.declared().values())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,7 @@ def test_a_change_changes_every_key_but_the_arrays(tmp_path: Path, change: dict[
     before, after = recipes(make_spec(tmp_path)), recipes(make_spec(tmp_path, **change))
     same = {recipe.key for recipe in before} & {recipe.key for recipe in after}
     assert same == {before[0].key}
-    assert before[0].framework == "dataset"
+    assert before[0].format == "dataset"
 
 
 def test_keys_do_not_depend_on_where_the_cache_is(tmp_path: Path) -> None:
@@ -90,8 +95,8 @@ def test_only_torch_int8_depends_on_the_architecture(tmp_path: Path) -> None:
 
 
 def test_parameter_override_makes_another_artifact(tmp_path: Path) -> None:
-    wanted = {"framework": "onnxruntime", "method": "INT8-SQ"}
-    default = find(make_spec(tmp_path), "onnxruntime", "INT8-SQ")
+    wanted = {"format": "onnx", "method": "INT8-SQ"}
+    default = find(make_spec(tmp_path), "onnx", "INT8-SQ")
     spec = make_spec(tmp_path, wanted=[{**wanted, "parameters": {"format": "QOperator"}}])
     assert recipes(spec)[-1].parameters["format"] == "QOperator"
     assert recipes(spec)[-1].key != default.key
@@ -101,7 +106,7 @@ def test_parameter_override_makes_another_artifact(tmp_path: Path) -> None:
 
 def test_unknown_method_names_the_near_match(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="Did you mean 'tflite INT16x8'"):
-        recipes(make_spec(tmp_path, wanted=[{"framework": "tflite", "method": "INT16X8"}]))
+        recipes(make_spec(tmp_path, wanted=[{"format": "tflite", "method": "INT16X8"}]))
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
@@ -111,12 +116,12 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
 
 def test_plan_shrinks_as_artifacts_are_stored_and_is_quick(tmp_path: Path) -> None:
     spec = make_spec(tmp_path)
-    missing = artifacts.plan(spec)
-    assert missing == recipes(spec)
-    for recipe in missing:
+    todo = missing(spec)
+    assert todo == recipes(spec)
+    for recipe in todo:
         fake(tmp_path, recipe)
     started = time.monotonic()
-    assert artifacts.plan(spec) == []
+    assert missing(spec) == []
     assert time.monotonic() - started < 1
 
 
@@ -127,7 +132,7 @@ def test_stored_artifact_is_named_by_its_content(tmp_path: Path) -> None:
     assert stored.directory.name == stored.sha256 == hashing.directory_hash(stored.directory)
     hashing.verify(stored.directory, stored.sha256)
     entry = artifacts.read_index(tmp_path)[recipe.key]
-    assert entry["recipe"]["framework"] == "tflite"
+    assert entry["recipe"]["format"] == "tflite"
     assert entry["files"] == ["model.bin"]
 
 
@@ -148,10 +153,10 @@ def test_an_artifact_cut_short_or_gone_is_made_again(tmp_path: Path) -> None:
     recipe = find(spec, "tflite")
     stored = fake(tmp_path, recipe)
     (stored.directory / "model.bin").write_bytes(b"")
-    assert recipe in artifacts.plan(spec)
+    assert recipe in missing(spec)
     assert fake(tmp_path, recipe) == stored
     (stored.directory / "model.bin").unlink()
-    assert recipe in artifacts.plan(spec)
+    assert recipe in missing(spec)
     with pytest.raises(ArtifactError):
         hashing.verify(stored.directory, stored.sha256)
 
@@ -189,7 +194,7 @@ def test_a_damaged_index_is_one_clear_error(tmp_path: Path, content: str) -> Non
     path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(ArtifactError, match="damaged artifact index") as caught:
-        artifacts.plan(make_spec(tmp_path))
+        missing(make_spec(tmp_path))
     assert caught.value.where == str(path)
 
 

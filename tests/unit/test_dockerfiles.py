@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan import matrix as matrices
+from bench.plan import reading
 from images.making import dockerfile
 
-TEXTS = dockerfile.render_all(matrices.load(Path(__file__).parents[2] / "matrix.toml"))
+TEXTS = dockerfile.render_all(reading.load(Path(__file__).parents[2] / "matrix.toml"))
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bench.common.errors import EngineError, UsageError
 from bench.plan import matrix as matrices
+from bench.plan import reading
 from images.engines import machine, native
 from images.engines.choose import choose
 from images.engines.endings import explain
@@ -26,7 +27,7 @@ from images.making import lock, wheelhouse
 from images.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
-MATRIX = matrices.load(ROOT / "matrix.toml")
+MATRIX = reading.load(ROOT / "matrix.toml")
 TINY = dataclasses.replace(MATRIX, images={"tiny": matrices.Image("", ("amd64", "arm64"), ("x==1",))})
 ARCH = machine.local().arch
 Run = Callable[..., tuple[LaunchResult, list[str]]]

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from bench.runtimes.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, judge
+from bench.plan import reading
+from bench.runtimes.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, Quantization, judge
 from bench.runtimes.isa import Seen
+
+MATRIX = reading.load(Path(__file__).parents[2] / "matrix.toml")
+
+
+def method(name: str) -> Quantization:
+    """A method as a launch's spec carries it."""
+    return Quantization.of(json.loads(json.dumps(MATRIX.method(name))))
 
 
 def layers(**counts: int) -> list[Layer]:
@@ -18,8 +27,8 @@ def layers(**counts: int) -> list[Layer]:
     return found
 
 
-def judged(method: str, **counts: int) -> Evidence:
-    return judge(method, layers(**counts), Seen())
+def judged(name: str, **counts: int) -> Evidence:
+    return judge(method(name), layers(**counts), Seen())
 
 
 def test_convolutions_in_another_precision_are_warned_of() -> None:
@@ -60,7 +69,9 @@ def test_no_convolution_proves_nothing() -> None:
 
 def test_the_instruction_set_is_in_the_summary_the_facts_and_the_warnings() -> None:
     seen = Seen("AVX512_CORE", {"avx512_core_vnni": 1, "avx512_core": 52})
-    found = judge("FP32", layers(conv_f32=52, dense_f32=1), seen, detail="52 Conv", facts={"threads": 2})
+    found = judge(
+        method("FP32"), layers(conv_f32=52, dense_f32=1), seen, detail="52 Conv", facts={"threads": 2}
+    )
     assert found.summary.endswith("; up to avx512_core_vnni; 52 Conv")
     assert found.facts["isa"]["seen"] == {"avx512_core": 52, "avx512_core_vnni": 1}
     assert len(found.warnings) == 1

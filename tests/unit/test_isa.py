@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.plan.matrix import load
+from bench.plan.reading import load
 from bench.runtimes import isa
 
 MATRIX = Path(__file__).resolve().parents[2] / "matrix.toml"

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.common.errors import MatrixError
-from bench.plan import matrix
+from bench.plan import reading
 
 ROOT = Path(__file__).parents[2]
 REAL: dict[str, Any] = tomllib.loads((ROOT / "matrix.toml").read_text())
-accepts_schema = fastjsonschema.compile(matrix.json_schema())
+accepts_schema = fastjsonschema.compile(reading.json_schema())
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
@@ -29,19 +29,19 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 
 
 def test_the_shipped_matrix_loads_and_fits_its_schema() -> None:
-    assert matrix.load(ROOT / "matrix.toml").defaults.profile == "quick"
+    assert reading.load(ROOT / "matrix.toml").defaults.profile == "quick"
     accepts_schema(REAL)
 
 
 def test_what_no_image_needs_is_dropped_from_every_image() -> None:
-    loaded = matrix.parse(changed(lambda d: d["wheels"].update(exclude=["**/tests/**"])))
+    loaded = reading.parse(changed(lambda d: d["wheels"].update(exclude=["**/tests/**"])))
     for name, image in loaded.images.items():
         assert image.exclude == ("**/tests/**", *REAL["images"][name].get("exclude", ()))
 
 
 def test_the_committed_schema_is_the_generated_one() -> None:
     committed = json.loads((ROOT / "bench" / "plan" / "matrix.schema.json").read_text())
-    assert committed == json.loads(json.dumps(matrix.json_schema())), "run `invoke generate`"
+    assert committed == json.loads(json.dumps(reading.json_schema())), "run `invoke generate`"
 
 
 REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
@@ -53,8 +53,8 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
     (lambda d: d["platforms"]["rpi4"].update(memory="8GB"), ["platforms.rpi4.memory", "8GB"]),
     (lambda d: d["frameworks"]["tflite"].update(image="tflit"), ["frameworks.tflite.image", "'tflite'"]),
     (
-        lambda d: d["methods"]["FP16"].update(frameworks=["tflite", "tflite"]),
-        ["FP16.frameworks", "duplicate"],
+        lambda d: d["methods"]["FP16"].update(precisions=["f16", "f16"]),
+        ["FP16.precisions", "duplicate"],
     ),
     (lambda d: d["models"]["vgg19"].pop("title"), ["models.vgg19.title", "missing key"]),
     (
@@ -71,7 +71,11 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
         ["mlperf-v2.1.seeds.qsl_rng_seed", "'7'"],
     ),
     (lambda d: d["impossible"].append(d["impossible"][0]), ["impossible[6]", "duplicate"]),
-    (lambda d: d["impossible"].pop(0), ["methods.INT8-DQ.frameworks", "pytorch", "says why"]),
+    (lambda d: d["frameworks"]["tflite"].update(format="tflit"), ["frameworks.tflite.format", "'tflite'"]),
+    (
+        lambda d: (d["methods"].pop("INT16x8"), d["impossible"].pop()),
+        ["methods (of format tflite)", "INT16x8"],
+    ),
     (lambda d: d["platforms"]["ri2"].update(isa="AVX512"), ["platforms.ri2.isa", "AVX512_CORE"]),
     (lambda d: d["sweeps"]["isa"].update(isas=["AVX"]), ["sweeps.isa.isas", "AVX2"]),
     (
@@ -83,8 +87,8 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
         ["frameworks.openvino.uncapped", "isas.AVX2.environment"],
     ),
     (lambda d: d["models"]["vgg19"]["zoo"]["tflite"].pop("sha256"), ["vgg19.zoo.tflite", "no hash"]),
-    (lambda d: d["models"]["vgg19"]["zoo"]["openvino"].pop("url"), ["vgg19.zoo.openvino", "no url"]),
-    (lambda d: d["models"]["vgg19"].pop("imagenet"), ["vgg19.zoo.pytorch", "models.vgg19.imagenet"]),
+    (lambda d: d["models"]["vgg19"]["zoo"]["openvino_ir"].pop("url"), ["vgg19.zoo.openvino_ir", "no url"]),
+    (lambda d: d["models"]["vgg19"].pop("imagenet"), ["vgg19.zoo.torchscript", "models.vgg19.imagenet"]),
     (lambda d: d.update(schema=2), ["schema", "2"]),
     (lambda d: d.update(platforms=[]), ["platforms", "expected a table"]),
     (lambda d: d["defaults"].update(profile="quik"), ["defaults.profile", "quick"]),
@@ -96,19 +100,31 @@ def test_each_error_names_table_key_and_value(
     change: Callable[[dict[str, Any]], object], words: list[str]
 ) -> None:
     with pytest.raises(MatrixError) as caught:
-        matrix.parse(changed(change))
+        reading.parse(changed(change))
     assert str(caught.value).startswith("matrix.toml: ")
     for word in words:
         assert word in str(caught.value)
 
 
+def test_a_reason_need_not_be_given_and_may_speak_against_a_format() -> None:
+    silent = reading.parse(changed(lambda d: d.update(impossible=[])))
+    assert silent.reason_impossible("openvino", "INT8-OM") is None
+    assert (
+        silent.reason_impossible("openvino", "FP16")
+        == "OpenVINO runs openvino_ir files, and none is made by FP16"
+    )
+    row = {"framework": "tflite", "method": "FP16", "reason": "its kernels crash"}
+    against = reading.parse(changed(lambda d: d["impossible"].append(row)))
+    assert against.reason_impossible("tflite", "FP16") == "its kernels crash"
+
+
 def test_a_duplicate_table_and_a_missing_file_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "matrix.toml"
     with pytest.raises(MatrixError, match="no such file"):
-        matrix.load(path)
+        reading.load(path)
     path.write_text("[defaults]\nplatform = 'host'\n[defaults]\n")
     with pytest.raises(MatrixError, match=r"matrix\.toml: not TOML.*line 3"):
-        matrix.load(path)
+        reading.load(path)
 
 
 def paths(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -139,7 +155,7 @@ def test_what_the_schema_refuses_the_loader_refuses(path: tuple[Any, ...], junk:
     except fastjsonschema.JsonSchemaException:
         fits = False
     try:
-        matrix.parse(data)
+        reading.parse(data)
         loads = True
     except MatrixError as error:
         loads = False

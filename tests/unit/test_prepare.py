@@ -15,15 +15,16 @@ from test_artifacts import make_spec
 
 from bench.common.errors import ArtifactError
 from bench.convert import prepare
+from bench.convert.wanted import missing
 from bench.store import artifacts
 from bench.store.artifacts import Artifact
 from bench.store.recipes import Recipe
 
 WANTED = [
-    {"framework": "tflite", "method": "FP32"},
-    {"framework": "tflite", "method": "INT16x8"},
-    {"framework": "tflite", "method": "FP16"},
-    {"framework": "openvino", "method": "FP32"},
+    {"format": "tflite", "method": "FP32"},
+    {"format": "tflite", "method": "INT16x8"},
+    {"format": "tflite", "method": "FP16"},
+    {"format": "openvino_ir", "method": "FP32"},
 ]
 
 
@@ -36,7 +37,7 @@ class Workshop:
         self._progress = progress
 
     def make(self, recipe: Recipe) -> Artifact:
-        if recipe.framework == "dataset":
+        if recipe.format == "dataset":
             self._progress(1, 2)
         with artifacts.workspace(self._cache, recipe) as directory:
             (directory / "model.bin").write_text(recipe.key)
@@ -61,8 +62,10 @@ def run(
     spec = make_spec(tmp_path / "cache", wanted=WANTED, models=["vgg19", "mobilenet_v2"], **changes)
     path = tmp_path / "spec.json"
     path.write_text(json.dumps(spec))
-    code = prepare.main(str(path))
-    return code, [json.loads(line) for line in capfd.readouterr().out.splitlines()], spec
+    events: list[Any] = []
+    code = prepare.main(str(path), events.append)
+    assert not capfd.readouterr().out
+    return code, json.loads(json.dumps(events)), spec
 
 
 def test_everything_is_made_once_and_announced(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -71,8 +74,8 @@ def test_everything_is_made_once_and_announced(tmp_path: Path, capfd: pytest.Cap
     assert (code, len(made)) == (0, 1 + 2 * (2 + len(WANTED)))
     assert all(event["bytes"] == 64 and event["seconds"] >= 0 and event["peak_bytes"] > 0 for event in made)
     assert {"event": "progress", "what": "dataset", "done": 1, "total": 2} in events
-    assert made[0]["framework"] == "dataset"
-    assert artifacts.plan(spec) == []
+    assert made[0]["format"] == "dataset"
+    assert missing(spec) == []
     assert run(tmp_path, capfd)[:2] == (0, []), "nothing is left to do"
 
 
@@ -81,23 +84,20 @@ def test_weights_and_reference_come_before_what_starts_from_them(
 ) -> None:
     _, events, _ = run(tmp_path, capfd)
     for model in ("vgg19", "mobilenet_v2"):
-        order = [event["framework"] for event in events if event.get("model") == model]
+        order = [event["format"] for event in events if event.get("model") == model]
         assert order[:2] == ["canonical", "reference"]
 
 
 def test_torchscript_has_a_process_to_itself_and_others_share_one(tmp_path: Path) -> None:
     wanted = [
         *WANTED,
-        {"framework": "pytorch", "method": "FP32"},
-        {"framework": "pytorch", "method": "INT8-SQ"},
+        {"format": "torchscript", "method": "FP32"},
+        {"format": "torchscript", "method": "INT8-SQ"},
     ]
     spec = make_spec(tmp_path / "cache", wanted=wanted, models=["mobilenet_v2"])
-    jobs = [
-        [(recipe.framework, recipe.method) for recipe in job.steps]
-        for job in prepare._jobs(artifacts.plan(spec))
-    ]
-    assert [("pytorch", "FP32")] in jobs
-    assert [("pytorch", "INT8-SQ")] in jobs
+    jobs = [[(recipe.format, recipe.method) for recipe in job.steps] for job in prepare._jobs(missing(spec))]
+    assert [("torchscript", "FP32")] in jobs
+    assert [("torchscript", "INT8-SQ")] in jobs
     assert [("tflite", "FP32"), ("tflite", "INT16x8"), ("tflite", "FP16")] in jobs
 
 
@@ -108,9 +108,9 @@ def test_one_that_fails_stops_no_other(
     code, events, spec = run(tmp_path, capfd, bad={"INT16x8": bad})
     errors = [event for event in events if event["event"] == "error"]
     assert code == 1
-    assert [(event["framework"], event["method"]) for event in errors] == [("tflite", "INT16x8")] * 2
+    assert [(event["format"], event["method"]) for event in errors] == [("tflite", "INT16x8")] * 2
     assert all(reason in event["message"] for event in errors)
-    assert [recipe.method for recipe in artifacts.plan(spec)] == ["INT16x8", "INT16x8"]
+    assert [recipe.method for recipe in missing(spec)] == ["INT16x8", "INT16x8"]
     code, events, _ = run(tmp_path, capfd)
     assert (code, [event["method"] for event in events]) == (0, ["INT16x8", "INT16x8"])
     assert not list((tmp_path / "cache").rglob(".tmp-*")), "what a kill leaves behind goes the next time"

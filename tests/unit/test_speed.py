@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,9 @@ import pytest
 from bench.common.errors import MeasureError
 from bench.measure import speed
 from bench.runtimes import base
+from bench.runtimes.evidence import Quantization
+
+FP32 = Quantization("FP32", "none", ("f32",))
 
 
 class Backend:
@@ -61,7 +65,8 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "isa": "AVX2",
         "isa_environment": {"KIT_TEST_CAP": "1"},
         "artifacts": [
-            {"sha256": name, "path": str(tmp_path / name), "model": "m", "method": "FP32"} for name in names
+            {"sha256": name, "path": str(tmp_path / name), "model": "m", "method": asdict(FP32)}
+            for name in names
         ],
     }
 
@@ -101,6 +106,6 @@ def test_the_cap_is_in_the_environment_before_the_framework_is_imported(
     monkeypatch.setenv("KIT_TEST_CAP", "")
     seen: list[str] = []
     monkeypatch.setattr(importlib, "import_module", lambda name: seen.append(os.environ["KIT_TEST_CAP"]))
-    options = base.Options("FP32", 1, "AVX2", {"KIT_TEST_CAP": "AVX2"})
+    options = base.Options(FP32, 1, "AVX2", {"KIT_TEST_CAP": "AVX2"})
     base.module("openvino", options)
     assert seen == ["AVX2"]

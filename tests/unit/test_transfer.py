@@ -12,9 +12,11 @@ from test_artifacts import fake, make_spec
 
 from bench.common import hashing
 from bench.common.errors import ArtifactError
+from bench.convert import wanted
+from bench.convert.wanted import recipes
 from bench.store import artifacts as store
 from bench.store.artifacts import Artifact
-from bench.store.recipes import Recipe, recipes
+from bench.store.recipes import Recipe
 from images.making.tarball import stream
 from images.preparing import transfer
 from images.preparing.transfer import Loaded
@@ -38,9 +40,9 @@ def test_what_is_exported_arrives_whole_and_nothing_is_left_to_make(
     archive = tmp_path / "models.tar.gz"
     transfer.write(chosen, archive)
     assert transfer.load(there, archive) == Loaded(len(chosen), ())
-    assert store.plan(make_spec(there.cache)) == []
+    assert wanted.missing(make_spec(there.cache)) == []
     for artifact in chosen:
-        if artifact.entry["recipe"]["framework"] != "dataset":
+        if artifact.entry["recipe"]["format"] != "dataset":
             hashing.verify(there.cache / "artifacts" / artifact.sha256, artifact.sha256)
     assert transfer.load(there, archive) == Loaded(len(chosen), ()), "a second import changes nothing"
 
@@ -50,7 +52,7 @@ def test_an_import_takes_the_place_of_what_was_made_here(
 ) -> None:
     transfer.write(chosen, tmp_path / "archive")
     every = [Recipe(**{**a.entry["recipe"], "inputs": tuple(a.entry["recipe"]["inputs"])}) for a in chosen]
-    own = next(recipe for recipe in every if recipe.framework == "openvino")
+    own = next(recipe for recipe in every if recipe.format == "openvino_ir")
     made = fake(there.cache, own, b"other bytes of the same recipe")
     loaded = transfer.load(there, tmp_path / "archive")
     assert loaded == Loaded(len(chosen), (own.label,))

@@ -1,4 +1,4 @@
-"""images.choosing.weights and the weights in bench.store.recipes: what a word names, and what is made from which file."""
+"""Weights: what a word names, and what is made from which file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from rich.console import Console
 
 from bench.common import hashing
 from bench.common.errors import ArtifactError, UsageError
-from bench.convert import publishers
-from bench.convert.formats import METHODS
-from bench.convert.publishers import Published
-from bench.store import recipes
+from bench.convert import formats, publishers
+from bench.convert.wanted import recipes, starting_point
+from bench.plan.matrix import Published
 from bench.store.recipes import Recipe
 from images.choosing import weights as module
 from images.choosing.weights import Weights, resolve
@@ -34,19 +33,19 @@ PINS = {"mobilenet_v2": "b0353104" + "0" * 56, "vgg19": "dcbb9e9d", "densenet121
 ONNX = Published("onnx", sha256="c" * 64, url="http://127.0.0.1/zoo/mobilenetv2-12.onnx")
 ZOO: Mapping[str, Mapping[str, Published]] = {
     "mobilenet_v2": {
-        "pytorch": Published("torch"),
+        "torchscript": Published("torch"),
         "tflite": Published("keras", sha256="d" * 64),
-        "onnxruntime": ONNX,
-        "openvino": ONNX,
+        "onnx": ONNX,
+        "openvino_ir": ONNX,
     },
     "densenet121": {
-        "pytorch": Published("torch"),
+        "torchscript": Published("torch"),
         "tflite": Published("keras", md5="e" * 32),
-        "onnxruntime": Published("torch"),
-        "openvino": Published("torch"),
+        "onnx": Published("torch"),
+        "openvino_ir": Published("torch"),
     },
 }
-TORCH = ("pytorch", "onnxruntime", "openvino")
+TORCH = ("torchscript", "onnx", "openvino_ir")
 
 
 def find(word: str, folder: Path, models: Sequence[str] = ("mobilenet_v2",)) -> Weights:
@@ -54,14 +53,18 @@ def find(word: str, folder: Path, models: Sequence[str] = ("mobilenet_v2",)) -> 
 
 
 def spec(chosen: Weights, **changes: Any) -> dict[str, Any]:
-    wanted = [{"framework": framework, "method": method} for framework, method in METHODS]
+    wanted = [
+        {"format": name, "method": method}
+        for name, declared in formats.declared().items()
+        for method in declared.methods
+    ]
     common = {"schema": 1, "dataset": "fashion-mnist", "arches": ["amd64"], "lock": "0" * 64, "seed": 1}
     return {**common, "models": list(chosen.models), "wanted": wanted, **chosen.spec(), **changes}
 
 
 def made(weights: Weights, **changes: Any) -> dict[tuple[str, str, str], Recipe]:
-    found = recipes.recipes(spec(weights, **changes))
-    return {(recipe.framework, recipe.model, recipe.method): recipe for recipe in found}
+    found = recipes(spec(weights, **changes))
+    return {(recipe.format, recipe.model, recipe.method): recipe for recipe in found}
 
 
 def sha256(content: bytes) -> str:
@@ -215,17 +218,17 @@ def test_what_is_made_depends_on_the_content_and_not_on_the_place(tmp_path: Path
 def test_inputs_come_first_for_every_source(tmp_path: Path) -> None:
     for word in ("probe", "imagenet", "zoo"):
         seen: set[str] = set()
-        for recipe in recipes.recipes(spec(find(word, tmp_path, ("mobilenet_v2", "densenet121")))):
+        for recipe in recipes(spec(find(word, tmp_path, ("mobilenet_v2", "densenet121")))):
             assert set(recipe.inputs) <= seen
             assert recipe.key not in seen
             seen.add(recipe.key)
 
 
-def test_a_framework_of_the_zoo_has_its_own_reference(tmp_path: Path) -> None:
+def test_a_format_of_the_zoo_has_its_own_reference(tmp_path: Path) -> None:
     document = spec(find("zoo", tmp_path))
-    frameworks = ZOO["mobilenet_v2"]
-    references = {f: recipes.starting_point(document, f, "mobilenet_v2").reference for f in frameworks}
-    assert references["onnxruntime"] == references["openvino"], "they run the same file"
+    published = ZOO["mobilenet_v2"]
+    references = {f: starting_point(document, f, "mobilenet_v2").reference for f in published}
+    assert references["onnx"] == references["openvino_ir"], "they run the same file"
     assert len({reference.key for reference in references.values()}) == 3
     assert references["tflite"].parameters["file"] == "d" * 64
     all_made = list(made(find("zoo", tmp_path)).values())
@@ -247,9 +250,9 @@ def test_torchvisions_model_in_the_zoo_is_the_one_of_imagenet(tmp_path: Path) ->
 
 def test_a_spec_without_the_file_or_with_an_unknown_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no imagenet weights of vgg19 for"):
-        recipes.recipes(spec(find("imagenet", tmp_path), models=["vgg19"]))
+        recipes(spec(find("imagenet", tmp_path), models=["vgg19"]))
     with pytest.raises(ArtifactError, match="Did you mean 'probe'"):
-        recipes.recipes(spec(find("probe", tmp_path), weights="prob"))
+        recipes(spec(find("probe", tmp_path), weights="prob"))
 
 
 # ------------------------------------------------------------------------------------------- files
@@ -300,14 +303,14 @@ def test_a_published_file_is_fetched_when_something_is_made_from_it(
     assert [mount.host for mount in mounts] == [path]
     assert not mounts[0].writable
     assert found["weights_files"]["vgg19"]["path"] == "inside:vgg19-abcd.pth"
-    assert recipes.recipes(spec(weights, **found)) == recipes.recipes(spec(weights)), "paths are no identity"
+    assert recipes(spec(weights, **found)) == recipes(spec(weights)), "paths are no identity"
 
 
 def test_nothing_is_fetched_when_nothing_is_made_from_it(tmp_path: Path) -> None:
     """A machine that imported its artifacts needs neither the files nor a network."""
     weights = pinned(b"weights")
     engine = Publishers("http://127.0.0.1:9/")
-    missing = [recipe for recipe in made(weights).values() if recipe.framework != "canonical"]
+    missing = [recipe for recipe in made(weights).values() if recipe.format != "canonical"]
     assert get(weights, missing, engine, tmp_path) == (weights.spec(), ())
     assert not engine.asked
 

@@ -11,13 +11,14 @@ import pytest
 
 from bench.common.errors import BuildError
 from bench.plan import matrix as matrices
+from bench.plan import reading
 from images.making import loadgen, wheelhouse
 from images.making import lock as locks
 from images.making.lock import Lock, Pin
 from images.workspace import Workspace, epoch
 
 ROOT = Path(__file__).parents[2]
-MATRIX = matrices.load(ROOT / "matrix.toml")
+MATRIX = reading.load(ROOT / "matrix.toml")
 
 
 def make_wheel(folder: Path, version: str = "1.0") -> Path:

@@ -1,54 +1,54 @@
-"""Quantization methods: which framework has which (Table III of the paper), with what parameters.
+"""Formats: what an artifact is. A file a format, which declares itself as FORMAT and is found here.
 
-Pure data, importable without any framework: `bench.store.artifacts` builds recipe keys from it on the host.
-Each framework's module beside this one turns the canonical FP32 model into artifacts with these
-parameters; a recipe may override a parameter by name (for instance ``format = "QOperator"``).
+The host plans with what formats declare, so their files import converters and quantizers only where an
+artifact is made (`convert`) or run (`runner`). A runtime (matrix.toml: frameworks) names the format it runs;
+several may run one.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
+import pkgutil
 from collections.abc import Mapping
-from typing import Union
+from dataclasses import dataclass, field
+from types import ModuleType
 
-Parameter = Union[str, int, float, bool]
-
-#: (framework, method) -> parameters of the method, in the framework's own terms. MLPerf's list of images for
-#: calibration has 500; a dataset with fewer gives all it has, and the artifact says how many that was.
-METHODS: Mapping[tuple[str, str], Mapping[str, Parameter]] = {
-    ("pytorch", "FP32"): {"memory_format": "channels_last"},
-    ("pytorch", "INT8-SQ"): {"mode": "fx", "calibration_samples": 500},
-    ("tflite", "FP32"): {},
-    ("tflite", "INT8-DQ"): {"per_channel_dense": False},
-    ("tflite", "INT8-SQ"): {"calibration_samples": 500, "io": "float32", "per_channel_dense": False},
-    ("tflite", "FP16"): {},
-    ("tflite", "INT16x8"): {"calibration_samples": 500, "io": "float32", "per_channel_dense": False},
-    ("onnxruntime", "FP32"): {"opset": 17},
-    ("onnxruntime", "INT8-DQ"): {"opset": 17, "weights": "QUInt8", "per_channel": True},
-    ("onnxruntime", "INT8-SQ"): {
-        "opset": 17,
-        "format": "QDQ",
-        "activations": "QUInt8",
-        "weights": "QInt8",
-        "per_channel": True,
-        "calibrate": "MinMax",
-        "calibration_samples": 500,
-    },
-    ("openvino", "FP32"): {"opset": 17},
-    ("openvino", "INT8-OM"): {
-        "opset": 17,
-        "preset": "mixed",
-        "fast_bias_correction": True,
-        "calibration_samples": 500,
-    },
-}
-
-#: Methods whose artifact depends on the architecture that runs it, with the parameter it decides.
-PER_ARCH: Mapping[tuple[str, str], Mapping[str, Mapping[str, Parameter]]] = {
-    ("pytorch", "INT8-SQ"): {"amd64": {"engine": "x86"}, "arm64": {"engine": "qnnpack"}},
-}
+from bench.common.errors import ArtifactError, unknown
+from bench.store.recipes import Parameter
 
 
-def parameters(framework: str, method: str, arch: str) -> dict[str, Parameter]:
-    """Return the parameters of a method on `arch` ("any" where the artifact serves all)."""
-    own = PER_ARCH.get((framework, method), {})
-    return {**METHODS[(framework, method)], **own.get(arch, {})}
+@dataclass(frozen=True)
+class Format:
+    """What one format can be made by: its column of Table III, with parameters in its quantizer's own terms.
+
+    `methods` are parameters by method; a recipe may override one by name (``format = "QOperator"``). MLPerf's
+    list of images for calibration has 500; a dataset with fewer gives all it has, and the artifact says how
+    many that was. `per_arch` adds parameters by method and architecture, where the artifact depends on what
+    will run it. `packages` make it, and are named in its entry with their versions. `sources` are the files of
+    bench/ that it is made by beside its own. `alone`: each artifact needs a process that made nothing before.
+    """
+
+    packages: tuple[str, ...]
+    methods: Mapping[str, Mapping[str, Parameter]]
+    per_arch: Mapping[str, Mapping[str, Mapping[str, Parameter]]] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    alone: bool = False
+
+    def parameters(self, method: str, arch: str) -> dict[str, Parameter]:
+        """Return the parameters of a method on `arch` ("any" where the artifact serves all)."""
+        return {**self.methods[method], **self.per_arch.get(method, {}).get(arch, {})}
+
+
+@functools.cache
+def declared() -> Mapping[str, Format]:
+    """Every format by its name, which is that of its file."""
+    names = sorted(found.name for found in pkgutil.iter_modules(__path__))
+    return {name: importlib.import_module(f"{__name__}.{name}").FORMAT for name in names}
+
+
+def module(name: str) -> ModuleType:
+    """The file of a format: FORMAT, `convert` and `runner`. Raises ArtifactError for a name that is none."""
+    if name not in declared():
+        raise ArtifactError(unknown("format", name, declared()))
+    return importlib.import_module(f"{__name__}.{name}")

@@ -5,31 +5,46 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import onnxruntime
-import torch
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from bench.convert.formats import Format
+from bench.store.recipes import Parameter
 
-from bench.convert import zoo_onnx
-from bench.convert.formats import Parameter
-from bench.convert.original import Original
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from bench.convert.original import Original
 
 _BATCH = 4  # calibration images at a time; 8 are no faster
-PACKAGES = ("onnxruntime", "onnx", "torch")
+FORMAT = Format(
+    packages=("onnxruntime", "onnx", "torch"),
+    methods={
+        "FP32": {"opset": 17},
+        "INT8-DQ": {"opset": 17, "weights": "QUInt8", "per_channel": True},
+        "INT8-SQ": {
+            "opset": 17,
+            "format": "QDQ",
+            "activations": "QUInt8",
+            "weights": "QInt8",
+            "per_channel": True,
+            "calibrate": "MinMax",
+            "calibration_samples": 500,
+        },
+    },
+)
 
 
 def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
     """Write model.onnx (input "input" float32 (batch, 3, 224, 224), output "logits") into `directory`."""
+    from onnxruntime.quantization import (
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_dynamic,
+        quantize_static,
+    )
+
     target = directory / "model.onnx"
     exported = export(source, int(parameters["opset"]))
     if method == "FP32":
@@ -47,7 +62,7 @@ def convert(source: Original, method: str, parameters: Mapping[str, Parameter], 
         quantize_static(
             _preprocessed(exported),
             target,
-            _Reader(images),
+            _reader(images),
             quant_format=QuantFormat[str(parameters["format"])],
             activation_type=QuantType[str(parameters["activations"])],
             weight_type=QuantType[str(parameters["weights"])],
@@ -64,8 +79,12 @@ def export(source: Original, opset: int) -> Path:
     """
     path = source.scratch / f"{source.model}-{opset}.onnx"
     if source.published:
+        from bench.convert import zoo_onnx
+
         zoo_onnx.modernise(source.published, path, opset)
         return path
+    import torch
+
     torch.onnx.export(
         source.module,
         (torch.from_numpy(source.calibration[:1].copy()),),
@@ -82,24 +101,33 @@ def export(source: Original, opset: int) -> Path:
 @functools.cache
 def _preprocessed(exported: Path) -> Path:
     """Shapes inferred and graph optimised: without it the quantizer misses fusions and runs slower."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
     path = exported.with_suffix(".pre.onnx")
     quant_pre_process(exported, path)
     return path
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds images (N, 3, 224, 224) a few at a time: the ranges are those of all, whatever the batch."""
+def _reader(images: npt.NDArray[np.float32]) -> Any:
+    """Feed images (N, 3, 224, 224) a few at a time: the ranges are those of all, whatever the batch."""
+    from onnxruntime.quantization import CalibrationDataReader
 
-    def __init__(self, images: npt.NDArray[np.float32]) -> None:
-        self._batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
 
-    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-        batch = next(self._batches, None)
-        return None if batch is None else {"input": batch}
+        def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+            batch = next(self._batches, None)
+            return None if batch is None else {"input": batch}
+
+    return Reader()
 
 
 def runner(directory: Path) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
     """Load an artifact; returns a function from images (N, 3, 224, 224) to logits (N, 1000)."""
+    import numpy as np
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(str(directory / "model.onnx"), providers=["CPUExecutionProvider"])
 
     def run(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -7,21 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nncf
-import numpy as np
-import numpy.typing as npt
-import openvino
-
-from bench.convert.formats import Parameter
+from bench.convert.formats import Format
 from bench.convert.formats.onnx import export
-from bench.convert.original import Original
+from bench.store.recipes import Parameter
 
-PACKAGES = ("openvino", "nncf", "onnx", "torch")
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from bench.convert.original import Original
+
+FORMAT = Format(
+    packages=("openvino", "nncf", "onnx", "torch"),
+    methods={
+        "FP32": {"opset": 17},
+        "INT8-OM": {
+            "opset": 17,
+            "preset": "mixed",
+            "fast_bias_correction": True,
+            "calibration_samples": 500,
+        },
+    },
+    sources=("convert/formats/onnx.py",),
+)
 
 
 def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
     """Write model.xml and model.bin (batch axis free) into `directory`."""
+    import nncf
+    import openvino
+
     model = openvino.convert_model(str(export(source, int(parameters["opset"]))))
     if method == "INT8-OM":
         images = source.calibration[: int(parameters["calibration_samples"])]
@@ -40,6 +57,9 @@ def runner(directory: Path) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[n
 
     FP32 stays FP32, never bf16.
     """
+    import numpy as np
+    import openvino
+
     core = openvino.Core()
     compiled = core.compile_model(directory / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 

@@ -10,23 +10,34 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
-from tensorflow.lite.python.convert import mlir_quantize
-from tensorflow.lite.python.optimize.calibrator import Calibrator
+from bench.convert.formats import Format
+from bench.store.recipes import Parameter
 
-from bench.convert import zoo_keras
-from bench.convert.formats import Parameter
-from bench.convert.original import Original
-from bench.convert.tflite_graph import save
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-PACKAGES = ("tensorflow-cpu", "torch")
+    from bench.convert.original import Original
+
+FORMAT = Format(
+    packages=("tensorflow-cpu", "torch"),
+    methods={
+        "FP32": {},
+        "INT8-DQ": {"per_channel_dense": False},
+        "INT8-SQ": {"calibration_samples": 500, "io": "float32", "per_channel_dense": False},
+        "FP16": {},
+        "INT16x8": {"calibration_samples": 500, "io": "float32", "per_channel_dense": False},
+    },
+    sources=("convert/tflite_graph.py",),
+)
 
 
 def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
     """Write model.tflite (batch axis resizable) into `directory`."""
+    import tensorflow as tf
+
     if method in ("INT8-SQ", "INT16x8"):
         content = _quantized(_calibrated(source, parameters), method, parameters)
     else:
@@ -54,8 +65,12 @@ def _saved(source: Original) -> Path:
     if not path.exists():
         side = source.calibration.shape[-1]
         if source.published:
+            from bench.convert import zoo_keras
+
             zoo_keras.save(source.model, source.published, side, path)
         else:
+            from bench.convert.tflite_graph import save
+
             save(source.module, side, path)
     return path
 
@@ -65,6 +80,8 @@ def _calibrated(source: Original, parameters: Mapping[str, Parameter]) -> bytes:
 
     Left to itself the converter would calibrate once for INT8 and twice for INT16x8, on one core.
     """
+    import tensorflow as tf
+
     images = source.calibration[: int(parameters["calibration_samples"])]
     path = source.scratch / f"calibrated-{len(images)}.tflite"
     if not path.exists():
@@ -81,6 +98,10 @@ def _calibrated(source: Original, parameters: Mapping[str, Parameter]) -> bytes:
 
 def _quantized(calibrated: bytes, method: str, parameters: Mapping[str, Parameter]) -> bytes:
     """Quantize by the ranges in the model, as the converter does once it has calibrated."""
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import mlir_quantize
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
     dense, io = _dense(parameters), tf.dtypes.as_dtype(parameters["io"])
     content: bytes
     if method == "INT8-SQ":
@@ -101,12 +122,17 @@ def _quantized(calibrated: bytes, method: str, parameters: Mapping[str, Paramete
 
 
 def _nhwc(images: npt.NDArray[np.float32]) -> Iterator[list[npt.NDArray[np.float32]]]:
+    import numpy as np
+
     for image in images:
         yield [np.ascontiguousarray(image.transpose(1, 2, 0)[None])]
 
 
 def runner(directory: Path) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
     """Load an artifact; returns a function from images (N, 3, 224, 224) to logits (N, 1000), one by one."""
+    import numpy as np
+    import tensorflow as tf
+
     interpreter = tf.lite.Interpreter(
         str(directory / "model.tflite"), num_threads=len(os.sched_getaffinity(0))
     )

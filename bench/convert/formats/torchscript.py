@@ -9,33 +9,40 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import nn
-from torch.ao.nn.intrinsic import ConvReLU2d
-from torch.ao.quantization import get_default_qconfig_mapping
-from torch.ao.quantization.backend_config import (
-    BackendConfig,
-    BackendPatternConfig,
-    get_native_backend_config,
-)
-from torch.ao.quantization.quantize_fx import convert_fx, convert_to_reference_fx, prepare_fx
-from torch.nn.utils import fuse_conv_bn_eval
+from typing import TYPE_CHECKING
 
 from bench.common.errors import ArtifactError
-from bench.convert.formats import Parameter
-from bench.convert.original import Original
+from bench.convert.formats import Format
+from bench.store.recipes import Parameter
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+    from torch import nn
+    from torch.ao.nn.intrinsic import ConvReLU2d
+    from torch.ao.quantization.backend_config import BackendConfig
+
+    from bench.convert.original import Original
 
 _BATCH = 8
 _CHECKED = 8  # images on which the kernels are held against reference arithmetic
 _CORRELATED = 0.5
-PACKAGES = ("torch", "torchvision")
+FORMAT = Format(
+    packages=("torch", "torchvision"),
+    methods={
+        "FP32": {"memory_format": "channels_last"},
+        "INT8-SQ": {"mode": "fx", "calibration_samples": 500},
+    },
+    per_arch={"INT8-SQ": {"amd64": {"engine": "x86"}, "arm64": {"engine": "qnnpack"}}},
+    alone=True,  # TorchScript numbers the classes of a process: bytes repeat if it traced nothing before
+)
 
 
 def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
     """Write model.pt into `directory`."""
+    import torch
+
     module = source.module
     if method == "INT8-SQ":
         engine = str(parameters["engine"])
@@ -52,6 +59,8 @@ def convert(source: Original, method: str, parameters: Mapping[str, Parameter], 
 
 def _without_debug_records(saved: Path, target: Path) -> None:
     """Copy a TorchScript file without its debug records: call stacks with this machine's paths."""
+    import torch
+
     reader = torch._C.PyTorchFileReader(str(saved))
     writer = torch._C.PyTorchFileWriter(str(target))
     own = ("version", "byteorder", ".data/serialization_id")  # the writer makes these itself
@@ -70,6 +79,10 @@ def quantize(module: nn.Module, engine: str, images: npt.NDArray[np.float32]) ->
     engine = "onednn" keeps the eighth bit. qnnpack: per-tensor weights, 8-bit activations.
     Raises ArtifactError where the engine's kernels do not compute what was quantized.
     """
+    import torch
+    from torch.ao.quantization import get_default_qconfig_mapping
+    from torch.ao.quantization.quantize_fx import convert_fx, convert_to_reference_fx, prepare_fx
+
     mapping, backend = get_default_qconfig_mapping(engine), _backend(engine)
     example = (torch.from_numpy(images[:1].copy()),)
     observed = prepare_fx(copy.deepcopy(module).eval(), mapping, example, backend_config=backend)
@@ -95,6 +108,10 @@ def _backend(engine: str) -> BackendConfig:
     convolution's own clamp cuts at zero and the output's largest code at six: the observer sees ReLU6's
     output, and all 256 codes are used. Not so on x86, whose 7-bit range would let through up to twelve.
     """
+    from torch import nn
+    from torch.ao.nn.intrinsic import ConvReLU2d
+    from torch.ao.quantization.backend_config import BackendPatternConfig, get_native_backend_config
+
     backend = get_native_backend_config()
     if engine == "qnnpack":
         pattern = BackendPatternConfig((nn.Conv2d, nn.BatchNorm2d, nn.ReLU6))
@@ -104,12 +121,18 @@ def _backend(engine: str) -> BackendConfig:
 
 def _fuse_relu6(_: bool, convolution: nn.Conv2d, norm: nn.BatchNorm2d, relu6: nn.ReLU6) -> ConvReLU2d:
     """Fold the batch norm; the module takes a ReLU only, but runs what stands in its place."""
+    from torch import nn
+    from torch.ao.nn.intrinsic import ConvReLU2d
+    from torch.nn.utils import fuse_conv_bn_eval
+
     fused = ConvReLU2d(fuse_conv_bn_eval(convolution, norm), nn.ReLU())
     fused[1] = relu6
     return fused
 
 
 def _logits(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    import torch
+
     with torch.inference_mode():
         logits: torch.Tensor = module(images)
     return logits
@@ -122,6 +145,8 @@ def _check_kernels(engine: str, found: torch.Tensor, expected: torch.Tensor) -> 
     image to image must correlate: sound kernels, which only round differently, give 0.95 and more
     (MobileNetV2 and DenseNet-121), values at the wrong places 0.0. One image alone does not vary.
     """
+    import torch
+
     if len(found) < 2:
         return
     varying = torch.stack([(logits - logits.mean(0)).flatten() for logits in (found, expected)])
@@ -138,6 +163,8 @@ def runner(directory: Path) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[n
 
     Quantized weights are packed for the engine that `convert` set.
     """
+    import torch
+
     module = torch.jit.load(str(directory / "model.pt")).eval()
 
     def run(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
