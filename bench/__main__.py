@@ -1,7 +1,7 @@
 """What runs inside a container: `python -m bench COMMAND SPEC`, or `harness`, which needs no spec.
 
-Standard output carries one JSON event a line and nothing else (bench/common/events.py). What a command needs is
-imported when it is asked for: an image holds the parts that it runs and no others.
+Standard output carries one JSON event a line and nothing else (bench/common/events.py). What a command needs
+is imported when it is asked for: an image holds the parts that it runs and no others.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ def _dispatch(command: str, spec: str) -> int:
 
         return series.run(Path(spec), emit)
     from bench.measure import audit, harness, launch, speed
+    from bench.measure.spec import read_spec
 
     if command == "harness":
         emit({"event": "harness", **harness.measure()})
         return 0
     launches = {"audit": audit.launch, "measure": launch.launch, "speed": speed.launch}
-    return launches[command](launch.read_spec(Path(spec)), emit)
+    return launches[command](read_spec(Path(spec)), emit)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,10 @@ GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 #: MLPerf's calibration lists, the first found counts.
 CALIBRATION_LISTS = ("cal_image_list_option_1.txt", "cal_image_list_option_2.txt")
 
+#: Calibration images at most, as many as MLPerf's lists name; and at most a quarter of all.
+CALIBRATION_IMAGES = 500
+
 _SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm")
-_CALIBRATION = 500  # images at most, as many as MLPerf's lists name; and at most a quarter of all
 
 
 class Photograph(NamedTuple):
@@ -227,7 +229,7 @@ def _listed(photographs: Sequence[Photograph], path: Path) -> list[Photograph]:
 
 def _spaced(root: Path, photographs: Sequence[Photograph]) -> list[Photograph]:
     """Evenly spaced images, sorted by class so that none is left out by the stride."""
-    count = min(_CALIBRATION, len(photographs) // 4)
+    count = min(CALIBRATION_IMAGES, len(photographs) // 4)
     if not count:
         raise ArtifactError(
             f"{len(photographs)} images: too few for a calibration and a test split", where=str(root)

@@ -21,8 +21,8 @@ from bench.common.events import Emit
 from bench.measure import accuracy, audit_rules
 from bench.measure.cell_run import CellRun
 from bench.measure.launch import reason_of
+from bench.measure.loadgen.settings import SEEDS
 from bench.measure.samples import open_labels
-from bench.measure.settings import SEEDS
 from bench.measure.work import Work
 from bench.store import results
 

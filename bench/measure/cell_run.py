@@ -18,11 +18,12 @@ import numpy as np
 from bench.common.errors import ArtifactError, MeasureError
 from bench.device import environment
 from bench.device.watch import Watch
-from bench.measure import accuracy, detail_log, settings, systems
+from bench.measure import accuracy
 from bench.measure.limits import AGREEMENT_SHARE, affordable
+from bench.measure.loadgen import detail_log, settings, systems
+from bench.measure.loadgen.settings import seeds_of
 from bench.measure.replay import Replay
 from bench.measure.samples import Library, open_labels
-from bench.measure.settings import seeds_of
 from bench.measure.warmup import warm_up
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.measure import detail_log, settings, systems
+from bench.measure.loadgen import detail_log, settings, systems
 from bench.measure.samples import Library
 from bench.runtimes.evidence import Evidence
 

@@ -1,12 +1,11 @@
 """One launch: one artifact in one round, all its scenarios, each a cell with a result of its own.
 
-A cell that fails says why and the others go on. What cell_run finds beside the timing is collected once, when the cell's result
-file is made.
+A cell that fails says why and the others go on. What cell_run finds beside the timing is collected once,
+when the cell's result file is made.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import traceback
@@ -15,28 +14,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.common.errors import KitError, MeasureError, UsageError
+from bench.common.errors import KitError, MeasureError
 from bench.common.events import Emit
 from bench.device import environment
 from bench.measure.cell_run import CellRun
-from bench.measure.settings import seeds_of
+from bench.measure.loadgen.settings import seeds_of
 from bench.measure.upload import Upload
 from bench.measure.work import Work
 from bench.store import results
-
-SCHEMA = 1
-
-
-def read_spec(path: Path) -> dict[str, Any]:
-    """Read a launch's spec. Raises UsageError for what is not one."""
-    try:
-        spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        schema = spec["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"not a measure spec: {error!r}", where=str(path)) from error
-    if schema != SCHEMA:
-        raise UsageError(f"measure spec of schema {schema!r}, expected {SCHEMA}", where=str(path))
-    return spec
 
 
 def launch(spec: Mapping[str, Any], emit: Emit) -> int:

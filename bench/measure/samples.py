@@ -54,7 +54,6 @@ class Library:
         self._order: list[int] = []
         self._position: dict[int, int] = {}
         self._in_scratch: list[int] = []
-        self.gathered = 0  # how often the scratch rows were written since the last load
         self.release: Callable[[], None] = lambda: None
 
     def load(self, indices: Sequence[int]) -> None:
@@ -67,7 +66,6 @@ class Library:
         self._order = [*indices, *(indices[row % count] for row in range(extra))]
         self._position = {index: row for row, index in enumerate(indices)}
         self._in_scratch = []
-        self.gathered = 0
         self._loaded()
 
     def unload(self, indices: Sequence[int]) -> None:
@@ -89,7 +87,6 @@ class Library:
         if indices == self._in_scratch:
             return self._scratch
         self.release()
-        self.gathered += 1
         self._in_scratch = list(indices)
         for offset in range(self._batch):
             index = indices[offset] if offset < len(indices) else indices[0]

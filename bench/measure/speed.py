@@ -7,15 +7,13 @@ and the others go on; what takes the whole process with it leaves the rest witho
 from __future__ import annotations
 
 import gc
-import sys
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.common.errors import KitError
 from bench.common.events import Emit
+from bench.measure.launch import reason_of
 from bench.measure.samples import Library, open_images
 from bench.measure.warmup import warm_up
 from bench.runtimes import base
@@ -37,9 +35,7 @@ def launch(spec: Mapping[str, Any], emit: Emit) -> int:
             event.update(_timed(spec, artifact))
         except Exception as error:
             failed += 1
-            event["error"] = str(error) if isinstance(error, KitError) else f"{type(error).__name__}: {error}"
-            if not isinstance(error, KitError):
-                traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+            event["error"] = reason_of(error)
         gc.collect()  # bindings refer to each other in cycles
         emit(event)
     return 1 if failed else 0

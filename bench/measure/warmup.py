@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from bench.measure.settings import Pace
+from bench.measure.loadgen.settings import Pace
 
 if TYPE_CHECKING:
     from bench.runtimes.base import AsyncRunner, Runner

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from bench.common.errors import unknown
 from bench.convert import formats
-from bench.measure.settings import SEEDS
+from bench.measure.loadgen.settings import SEEDS
 from bench.plan.matrix import Matrix
 from bench.plan.tables import Place
 from bench.runtimes.isa import NATIVE

@@ -95,9 +95,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Framework:
-    """An inference framework: the format it runs, the image it lives in, the package whose version is reported.
+    """An inference framework: the format it runs, the image it lives in, the package whose version is told.
 
-    Its code is the file of its name in bench/runtimes. `uncapped` says why no instruction-set cap can be put on it, where none can.
+    Its code is the file of its name in bench/runtimes. `uncapped` says why no instruction-set cap can be put
+    on it, where none can.
     """
 
     title: str

@@ -1,8 +1,8 @@
 """Backends: load an artifact, compile it for a batch and a scenario, run windows of samples.
 
-A runtime is one file beside this one, under the name that its framework has in matrix.toml: to add it there is
-all it takes. It is configured as its own experts would for the given threads; each file says how. `module` alone
-imports it, after the instruction-set cap is in the environment.
+A runtime is one file beside this one, under the name that its framework has in matrix.toml: to add it there
+is all it takes. It is configured as its own experts would for the given threads; each file says how.
+`module` alone imports it, after the instruction-set cap is in the environment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OTHERS = ("base", "evidence", "isa", "verbose")
 
 @dataclass(frozen=True)
 class Options:
-    """How a backend runs: the method (for what it should compute in), worker threads, the ISA cap or "native".
+    """How a backend runs: the method (what it should compute in), worker threads, the ISA cap or "native".
 
     `isa_environment` are the variables that cap this framework's kernels, as the matrix has them.
     """

@@ -38,8 +38,10 @@ class Quantization:
 
     @property
     def integers_between(self) -> bool:
-        """Whether activations are quantized ahead of time, so that layers between the convolutions (additions,
-        pooling, concatenation) should stay in integers too. Dynamic methods leave those in float by design."""
+        """Whether layers between the convolutions (additions, pooling, concatenation) should be in integers.
+
+        They should where activations are quantized ahead of time; dynamic methods leave them in float by design.
+        """
         return self.kind == "static" and not _FLOATS & set(self.precisions)
 
 
@@ -121,6 +123,6 @@ def _left_in_float(method: Quantization, others: Counter[str], left: Counter[str
     if method.integers_between and left:
         names = ", ".join(f"{count} {name}" for name, count in left.most_common())
         yield (
-            f"method says {method.name} but {sum(left.values())} of {sum(others.values())} layers between the "
-            f"convolutions and dense layers ran in float ({names})"
+            f"method says {method.name} but {sum(left.values())} of {sum(others.values())} layers between "
+            f"the convolutions and dense layers ran in float ({names})"
         )

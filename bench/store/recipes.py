@@ -20,10 +20,11 @@ SCHEMA = 1
 class Recipe:
     """How one artifact is made; equal recipes give one key, on every machine.
 
-    `format` is one of bench.convert.formats, or "dataset" (the arrays in data/), "canonical" (the FP32 weights)
-    or "reference" (FP32 logits of the model before any conversion). `weights` names the weights, which for
-    torchvision's model in a zoo are "imagenet" too. `inputs` are the keys of the recipes it is made from,
-    `lock` the SHA-256 of the prepare environment's lock file, `source` that of the code that makes it.
+    `format` is one of bench.convert.formats, or "dataset" (the arrays in data/), "canonical" (the FP32
+    weights) or "reference" (FP32 logits of the model before any conversion). `weights` names the weights,
+    which for torchvision's model in a zoo are "imagenet" too. `inputs` are the keys of the recipes it is
+    made from, `lock` the SHA-256 of the prepare environment's lock file, `source` that of the code that
+    makes it.
     """
 
     format: str

@@ -17,6 +17,7 @@ from bench.common import files
 from bench.common.errors import ResultError
 
 SCHEMA = 2
+RUN_SCHEMA = 1  # of run.json, which the host writes beside the results
 _SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
 _AGAIN = "delete the file, or run with --fresh, to measure this cell again"
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.common.errors import BuildError
+from bench.common.hashing import sha256_file
 from bench.plan.matrix import Base
 from images.making import debian
 from images.making.bytecode import compile_tree
 from images.making.tarball import entries, stream
-from images.making.wheelhouse import file_digest, settle
+from images.making.wheelhouse import settle
 from images.workspace import Progress, Workspace, epoch
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _write_archive(layer: Path, arch: str, base: Base, archive: Path) -> None:
             "Cmd": ["python3"],
             "Labels": {"org.opencontainers.image.title": f"edgequant base: Debian {base.suite}"},
         },
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{file_digest(layer)}"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256_file(layer)}"]},
         "history": [{"created": created, "created_by": "mmdebstrap --variant=extract"}],
     }
     text = json.dumps(config, sort_keys=True).encode()

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.common.errors import BuildError
+from bench.common.hashing import sha256_file
 from bench.plan.matrix import Image
 from images.making import loadgen
 from images.making import lock as locks
@@ -60,12 +61,6 @@ def site_of(workspace: Workspace, name: str, image: Image, arch: str) -> Path:
     return workspace.site(name, arch, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def fill(lock: Lock, wheels: Path, arch: str, progress: Progress) -> list[Path]:
     """Make `wheels` hold every pin of `lock`; return the verified files, one a pin.
 
@@ -87,7 +82,7 @@ def _verified(pin: Pin, wheels: Path) -> Path | None:
     for path in sorted(wheels.iterdir()):
         name, _, rest = path.name.partition("-")
         if locks.normalise(name) == pin.name and re.match(re.escape(pin.version) + r"(-|\.tar\.gz$)", rest):
-            if file_digest(path) not in pin.hashes:
+            if sha256_file(path) not in pin.hashes:
                 raise BuildError(
                     f"{path.name} does not have the hash that the lock wants: damaged, or not the real one",
                     where=str(path),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bench.common.errors import UsageError
-from bench.convert import wanted
+from bench.convert.wanted import recipes
 from bench.plan.cells import Cell, Filters, Plan
 from bench.store import artifacts as store
 from images.choosing.session import Session
@@ -85,7 +85,7 @@ def pinned(session: Session) -> tuple[Pinned, ...]:
     """Return the artifacts of a session's plan that the cache has: models, references and arrays."""
     cache = session.workspace.cache
     rows = []
-    for recipe in wanted.recipes(specification(session, str(cache))):
+    for recipe in recipes(specification(session, str(cache))):
         if artifact := store.lookup(cache, recipe):
             what = (recipe.format, recipe.method, recipe.model, recipe.weights, recipe.arch)
             rows.append(Pinned(*what, artifact.sha256, artifact.bytes))

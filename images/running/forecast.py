@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping
 
 from rich.console import Console
 
+from bench.plan import prediction
 from bench.plan.cells import Cell
+from bench.plan.prediction import Speed
 from images.choosing.groups import Group, groups
 from images.choosing.session import Session
 from images.preparing.prepare import available
 from images.running import predict
 from images.running.launches import Todo
-from images.running.predict import Speed
 from images.running.speeds import Speeds, known
 
 
@@ -31,7 +32,7 @@ def expected_speeds(session: Session) -> Mapping[Group, Speed]:
     threads = session.threads
     return {
         group: measured.get(group)
-        or predict.guess(session.matrix, group.model, threads, emulated=session.emulated)
+        or prediction.guess(session.matrix, group.model, threads, emulated=session.emulated)
         for group in groups(session.plan)
     }
 
@@ -51,7 +52,7 @@ def _rounds(session: Session, cell: Cell, speed: Speed) -> float:
     """Predicted seconds of a cell over all rounds."""
     asked = session.asking.of(cell.scenario)
     rounds = range(1, session.profile_facts.rounds + 1)
-    return sum(predict.cell_seconds(cell.batch, asked, speed, number) for number in rounds)
+    return sum(prediction.cell_seconds(cell.batch, asked, speed, number) for number in rounds)
 
 
 def show_prediction(work: Todo, seconds: list[float], excluded: list[dict[str, str]], speeds: Speeds) -> None:

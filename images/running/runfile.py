@@ -14,10 +14,9 @@ from typing import Any
 
 from bench.common import files
 from bench.common.errors import KitError
+from bench.store.results import RUN_SCHEMA
 from images.choosing.session import Session
 from images.kit import kit
-
-SCHEMA = 1
 
 
 def now() -> str:
@@ -28,7 +27,7 @@ def now() -> str:
 def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> dict[str, Any]:
     """The facts of a run as it starts; `engine` is what engine.describe() says."""
     return {
-        "schema": SCHEMA,
+        "schema": RUN_SCHEMA,
         "run": session.run_name,
         "created": now(),
         "updated": now(),
@@ -85,8 +84,8 @@ def read(run_dir: Path) -> dict[str, Any] | None:
     path = run_dir / "run.json"
     try:
         run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if run["schema"] != SCHEMA:
-            raise ValueError(f"schema {run['schema']}, expected {SCHEMA}")
+        if run["schema"] != RUN_SCHEMA:
+            raise ValueError(f"schema {run['schema']}, expected {RUN_SCHEMA}")
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -10,14 +10,13 @@ from typing import Any
 
 from bench.common import files
 from bench.measure import series
+from bench.measure.spec import SPEC_SCHEMA
 from bench.store import results
 from images.choosing.session import Session
 from images.engines.engine import Engine, LaunchResult, Mount, identity, mounted
 from images.preparing.prepare import Prepared
 from images.running.launches import Launch
 from images.running.relay import relaying
-
-SCHEMA = 1
 
 
 def launch(
@@ -31,8 +30,8 @@ def launch(
 ) -> LaunchResult:
     """Run launches of one framework in one container of `engine`, which sees what they need and no more.
 
-    Several launches become one series (bench/measure/series.py). With `audits` the one launch's cells, which are
-    measured, are audited by these tests (bench/measure/audit.py). EngineError where the engine fails.
+    Several launches become one series (bench/measure/series.py). With `audits` the one launch's cells, which
+    are measured, are audited by these tests (bench/measure/audit.py). EngineError where the engine fails.
     """
     groups = [one.group for one in launches]
     needed = [part[group] for group in groups for part in (prepared.artifacts, prepared.references)]
@@ -67,7 +66,7 @@ def _spec(
     group, framework = launch.group, session.matrix.frameworks[launch.group.framework]
     artifact = prepared.artifacts[group]
     spec = {
-        "schema": SCHEMA,
+        "schema": SPEC_SCHEMA,
         "round": launch.round,
         "rounds": session.profile_facts.rounds,
         "profile": session.profile,

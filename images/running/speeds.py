@@ -12,11 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from bench.common import files
+from bench.measure.spec import SPEC_SCHEMA
+from bench.plan.prediction import Speed, guess
 from bench.store.artifacts import Artifact
 from images.choosing.groups import Group
 from images.choosing.session import Session
 from images.engines.engine import mounted
-from images.running.predict import Speed, guess
 
 SCHEMA = 1
 TIMEOUT = 1800.0
@@ -86,7 +87,7 @@ def _launch(
     mounts = mounted(cache, path, data, *(artifacts[group] for group in groups))
     first = groups[0]
     spec = {
-        "schema": SCHEMA,
+        "schema": SPEC_SCHEMA,
         "framework": first.framework,
         "threads": session.threads,
         "isa": first.isa,

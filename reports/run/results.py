@@ -189,8 +189,10 @@ def _run_json(path: Path) -> Mapping[str, Any]:
         raise ResultError("no run here: run.json is missing", where=str(path), remedy=_REMEDY) from None
     except (OSError, ValueError) as error:
         raise ResultError(f"cannot be read: {error}", where=str(path), remedy=_REMEDY) from None
-    if not isinstance(facts, dict) or facts.get("schema") != 1:
-        raise ResultError("not a run description of schema 1", where=str(path), remedy=_REMEDY)
+    if not isinstance(facts, dict) or facts.get("schema") != results.RUN_SCHEMA:
+        raise ResultError(
+            f"not a run description of schema {results.RUN_SCHEMA}", where=str(path), remedy=_REMEDY
+        )
     return facts
 
 

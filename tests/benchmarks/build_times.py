@@ -25,7 +25,7 @@ import docker
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from bench.plan import reading
+from bench.plan import reading  # noqa: E402
 from images.engines.docker import build  # noqa: E402
 from images.making import lock as locks  # noqa: E402
 from images.making import wheelhouse  # noqa: E402

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from checkout import Kit
 
-from bench.measure import audit_rules, detail_log
+from bench.measure import audit_rules
+from bench.measure.loadgen import detail_log
 
 PROFILE = ("--profile", "mlperf-v2.1")
 CELLS = ("--framework", "openvino", "--method", "INT8-OM", "--model", "mobilenet_v2", "--engine", "native")

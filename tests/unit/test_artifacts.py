@@ -1,4 +1,4 @@
-"""bench.store.recipes and bench.store.artifacts: keys, plans, look-ups, integrity, storage that a kill cannot half-do."""
+"""Recipes and artifacts: keys, plans, look-ups, integrity, storage that a kill cannot half-do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""images.preparing.fetch: downloads from a server on this machine, with everything that goes wrong on the way."""
+"""Downloads from a server on this machine, with everything that goes wrong on the way."""
 
 from __future__ import annotations
 
@@ -202,7 +202,8 @@ def test_a_full_disk_passes_and_keeps_what_came(tmp_path: Path, monkeypatch: pyt
 def test_ctrl_c_keeps_the_partial(tmp_path: Path) -> None:
     content = CONTENT * 8
     program = (
-        "import sys; from pathlib import Path; from rich.console import Console; from images.preparing import fetch\n"
+        "import sys; from pathlib import Path; from rich.console import Console\n"
+        "from images.preparing import fetch\n"
         "fetch.CHUNK = 4096\n"
         "fetch.fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Console())"
     )

@@ -12,6 +12,8 @@ import pytest
 from bench.common.errors import ArtifactError
 from bench.convert import formats
 from bench.convert.models import MODELS
+from bench.data.arrays import SIDE
+from bench.data.labels import CLASSES
 from bench.plan import reading
 from bench.runtimes import base
 
@@ -30,6 +32,12 @@ TABLE_III = {
     "onnxruntime": {"FP32", "INT8-DQ", "INT8-SQ"},
     "openvino": {"FP32", "INT8-OM"},
 }
+
+
+def test_arrays_and_labels_fit_every_model() -> None:
+    for model in MATRIX["models"].values():
+        assert model["input"] == [3, SIDE, SIDE]
+        assert model["classes"] == CLASSES
 
 
 def test_methods_are_table_iii() -> None:

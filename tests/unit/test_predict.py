@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from bench.measure.limits import affordable
 from bench.plan.cells import Filters, plan
+from bench.plan.prediction import Speed, cell_seconds, guess
 from images.choosing.asking import Asking
 from images.choosing.groups import groups
 from images.running.launches import Launch
-from images.running.predict import Speed, cell_seconds, guess, seconds, within
+from images.running.predict import seconds, within
 
 MATRIX = matrix()
 ASKING = Asking(MATRIX, MATRIX.profiles["quick"], 512)

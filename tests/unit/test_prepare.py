@@ -1,4 +1,4 @@
-"""bench.convert.prepare: events, what one failure costs, what another prepare finds. The workshop is a stand-in."""
+"""Prepare: events, what one failure costs, what another prepare finds. The workshop is a stand-in."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.common import hashing
 from bench.common.errors import BuildError
 from bench.plan import matrix as matrices
 from bench.plan import reading
@@ -43,9 +44,7 @@ def make_wheel(folder: Path, version: str = "1.0") -> Path:
 
 
 def lock_of(*wheels: Path) -> Lock:
-    pins = tuple(
-        Pin("tiny-kit", wheel.name.split("-")[1], (wheelhouse.file_digest(wheel),)) for wheel in wheels
-    )
+    pins = tuple(Pin("tiny-kit", wheel.name.split("-")[1], (hashing.sha256_file(wheel),)) for wheel in wheels)
     return Lock(Path("tiny-amd64.txt"), ("tiny-kit",), pins)
 
 

@@ -22,11 +22,12 @@ from bench.store.recipes import Parameter
 class Format:
     """What one format can be made by: its column of Table III, with parameters in its quantizer's own terms.
 
-    `methods` are parameters by method; a recipe may override one by name (``format = "QOperator"``). MLPerf's
-    list of images for calibration has 500; a dataset with fewer gives all it has, and the artifact says how
-    many that was. `per_arch` adds parameters by method and architecture, where the artifact depends on what
-    will run it. `packages` make it, and are named in its entry with their versions. `sources` are the files of
-    bench/ that it is made by beside its own. `alone`: each artifact needs a process that made nothing before.
+    `methods` are parameters by method; a recipe may override one by name (``format = "QOperator"``). A
+    dataset with fewer images for calibration than a method asks for gives all it has, and the artifact says
+    how many. `per_arch` adds parameters by method and architecture, where the artifact depends on what will
+    run it. `packages` make it, and are named in its entry with their versions. `sources` are the files of
+    bench/ that it is made by beside its own. `alone`: each artifact needs a process that made nothing
+    before.
     """
 
     packages: tuple[str, ...]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.convert.formats import Format
+from bench.data.listing import CALIBRATION_IMAGES
 from bench.store.recipes import Parameter
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ FORMAT = Format(
             "weights": "QInt8",
             "per_channel": True,
             "calibrate": "MinMax",
-            "calibration_samples": 500,
+            "calibration_samples": CALIBRATION_IMAGES,
         },
     },
 )

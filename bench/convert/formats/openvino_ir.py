@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.convert.formats import Format
 from bench.convert.formats.onnx import export
+from bench.data.listing import CALIBRATION_IMAGES
 from bench.store.recipes import Parameter
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ FORMAT = Format(
             "opset": 17,
             "preset": "mixed",
             "fast_bias_correction": True,
-            "calibration_samples": 500,
+            "calibration_samples": CALIBRATION_IMAGES,
         },
     },
     sources=("convert/formats/onnx.py",),

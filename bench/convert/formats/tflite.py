@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.convert.formats import Format
+from bench.data.listing import CALIBRATION_IMAGES
 from bench.store.recipes import Parameter
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ FORMAT = Format(
     methods={
         "FP32": {},
         "INT8-DQ": {"per_channel_dense": False},
-        "INT8-SQ": {"calibration_samples": 500, "io": "float32", "per_channel_dense": False},
+        "INT8-SQ": {"calibration_samples": CALIBRATION_IMAGES, "io": "float32", "per_channel_dense": False},
         "FP16": {},
-        "INT16x8": {"calibration_samples": 500, "io": "float32", "per_channel_dense": False},
+        "INT16x8": {"calibration_samples": CALIBRATION_IMAGES, "io": "float32", "per_channel_dense": False},
     },
     sources=("convert/tflite_graph.py",),
 )

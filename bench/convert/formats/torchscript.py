@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.common.errors import ArtifactError
 from bench.convert.formats import Format
+from bench.data.listing import CALIBRATION_IMAGES
 from bench.store.recipes import Parameter
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ FORMAT = Format(
     packages=("torch", "torchvision"),
     methods={
         "FP32": {"memory_format": "channels_last"},
-        "INT8-SQ": {"mode": "fx", "calibration_samples": 500},
+        "INT8-SQ": {"mode": "fx", "calibration_samples": CALIBRATION_IMAGES},
     },
     per_arch={"INT8-SQ": {"amd64": {"engine": "x86"}, "arm64": {"engine": "qnnpack"}}},
     alone=True,  # TorchScript numbers the classes of a process: bytes repeat if it traced nothing before

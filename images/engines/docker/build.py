@@ -18,12 +18,13 @@ import docker.errors
 import requests
 
 from bench.common.errors import BuildError
+from bench.common.hashing import sha256_file
 from bench.plan.matrix import Matrix
 from images.engines.docker import sdk
 from images.engines.docker.ground import ensure, find, present
 from images.engines.engine import Ready
 from images.kit import revision
-from images.making import dockerfile, wheelhouse
+from images.making import bench_files, dockerfile, wheelhouse
 from images.making import lock as locks
 from images.making.tarball import Member, entries
 from images.workspace import Progress, Workspace
@@ -116,7 +117,7 @@ class _Builder:
             return image, True
         self.progress(f"{name}: adding the bench")
         labels = {**self._labels(name), KEY: key, f"{OCI}.revision": revision(self.workspace.root)}
-        context = [("bench.tar", self._sources())]
+        context = [("bench.tar", bench_files.members(self.workspace.root, name))]
         arguments = {"WHEELS": str(wheels.id)}
         return self._run(tag, self._dockerfile(name, "bench"), context, arguments, labels), False
 
@@ -128,21 +129,13 @@ class _Builder:
     def _bench_key(self, name: str) -> str:
         """Return the content key of the image that runs."""
         labels = [f"{label}={value}" for label, value in self._labels(name).items()]
-        contents = [f"{path} {hashlib.sha256(content).hexdigest()}" for path, content in self._sources()]
+        root = self.workspace.root
+        files = bench_files.of_image(root, name)
+        contents = [f"{path.relative_to(root)} {sha256_file(path)}" for path in files]
         return _digest([self._dockerfile(name, "bench"), self._wheels_key(name), *labels, *contents])
 
     def _dockerfile(self, name: str, part: str) -> str:
         return dockerfile.render(name, self.matrix.images[name], self.arch, part)
-
-    def _sources(self) -> list[Member]:
-        """Return what travels with the bench; as bytes, so that no umask or date travels along."""
-        root = self.workspace.root
-        found: list[Member] = [(name, b"") for name in ("opt/", "opt/edgequant/", "opt/edgequant/bench/")]
-        for path in sorted((root / "bench").rglob("*")):
-            if "__pycache__" not in path.parts:
-                name = f"opt/edgequant/{path.relative_to(root).as_posix()}"
-                found.append((f"{name}/", b"") if path.is_dir() else (name, path.read_bytes()))
-        return found
 
     def _current(self, tag: str, key: str) -> EngineImage | None:
         """Return the engine's image of this tag if its content key is `key`."""
@@ -159,7 +152,7 @@ class _Builder:
             f"{OCI}.licenses": LICENSE,
             "edgequant.stack": self.matrix.defaults.stack,
             "edgequant.lock": lock.digest,
-            "edgequant.matrix": wheelhouse.file_digest(self.workspace.root / "matrix.toml"),
+            "edgequant.matrix": sha256_file(self.workspace.root / "matrix.toml"),
             **{f"edgequant.version.{pin.name}": pin.version for pin in lock.pins if pin.name in packages},
         }
 

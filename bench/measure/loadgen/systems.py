@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.common.errors import MeasureError
 from bench.measure.accuracy import ANSWER_BYTES, TOP, best
-from bench.measure.settings import SEEDS
+from bench.measure.loadgen.settings import SEEDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class Test:
     """One LoadGen test: where it logs, its seed, and the sizes of the sample library.
 
-    `audit` is an audit.config of the kit's own (bench.measure.audit), which overrides settings; `answers` makes a
-    performance run answer as an accuracy run does.
+    `audit` is an audit.config of the kit's own (bench.measure.audit), which overrides settings; `answers`
+    makes a performance run answer as an accuracy run does.
     """
 
     scenario: str

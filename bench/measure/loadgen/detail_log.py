@@ -12,7 +12,6 @@ from bench.common.errors import MeasureError
 _MARK = ":::MLLOG"
 _EFFECTIVE = "effective_"
 _PERCENTILES = {"p50": "50.00", "p90": "90.00", "p95": "95.00", "p99": "99.00", "p999": "99.90"}
-_MULTI = ("reason", "error")
 
 
 def read(path: Path) -> dict[str, Any]:

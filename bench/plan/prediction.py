@@ -1,0 +1,56 @@
+"""How long a cell will take: from a measured speed where there is one, else from the model's size.
+
+The same arithmetic that bench/measure/cell_run.py follows: warm-up, LoadGen's minimum counts and durations,
+and in the first round the comparison with the reference and the accuracy run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.data.dataset import REFERENCE_IMAGES
+from bench.measure.limits import AGREEMENT_SHARE, affordable
+from bench.plan.matrix import Matrix
+
+CELL_SECONDS = 0.5  # compiling for the scenario, evidence, logs
+GUESSED_GMACS_PER_CORE_SECOND = 15.0  # FP32 MobileNetV2 on one AVX-512 core: order of magnitude only
+EMULATED_GMACS_PER_CORE_SECOND = 0.1  # the same under QEMU, which computes floats in software
+CALIBRATION_CALLS = 4  # warm-up and timed calls of a slow model
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds to load an artifact and to infer one sample at batch 1; `measured` on this machine or not."""
+
+    load_seconds: float
+    seconds_per_sample: float
+    measured: bool
+    emulated: bool = False
+
+
+def guess(matrix: Matrix, model: str, threads: int, *, emulated: bool = False) -> Speed:
+    """A speed from the model's size alone: lets a user see "minutes" against "days"."""
+    rate = EMULATED_GMACS_PER_CORE_SECOND if emulated else GUESSED_GMACS_PER_CORE_SECOND
+    seconds = matrix.models[model].gmacs / (rate * threads)
+    return Speed(0.5, seconds, False, emulated)
+
+
+def cell_seconds(batch: int, asked: Mapping[str, Any], speed: Speed, number: int) -> float:
+    """Predicted seconds of one cell in round `number`; `asked` is what LoadGen is asked (launches.Asking)."""
+    sample = speed.seconds_per_sample
+    call = batch * sample
+    query = sample * max(1, asked["samples_per_query"])
+    timed = max(asked["min_duration"], asked["min_queries"] * query)
+    if asked["max_duration"]:
+        timed = min(timed, asked["max_duration"])
+    timed = max(timed, call)  # one batch or query is issued whatever the limit
+    calibration = min(CALIBRATION_CALLS * call, 0.6 + 2 * call)
+    total: float = CELL_SECONDS + calibration + timed
+    if number == 1:
+        limit = asked["accuracy_limit"]
+        if not speed.emulated:  # emulated cells compare what LoadGen got: bench/measure/replay.py
+            total += sample * affordable(REFERENCE_IMAGES, sample, AGREEMENT_SHARE * limit)
+        total += sample * affordable(asked["accuracy_samples"], sample, limit)
+    return total
