@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.device.environment import ARCHES
-from bench.measure.settings import SEEDS
+from bench.measure.loadgen.settings import SEEDS
 from bench.plan.matrix import Matrix
 from reports.run.results import Measured, Run
 from reports.run.wording import DISCLAIMER, NOT_RECORDED, memory
