@@ -47,6 +47,20 @@ def columns() -> tuple[Column, ...]:
     return tuple(Column(name, **facts) for name, facts in tomllib.loads(text).items())
 
 
+def folder(run: Run) -> Path:
+    """Return where a run is exported to."""
+    return run.path / "export"
+
+
+def write(run: Run, matrix: Matrix) -> dict[str, bytes]:
+    """Write the table's files into the run's folder export/ and return them by name."""
+    folder(run).mkdir(exist_ok=True)
+    table = files(run, matrix)
+    for name, data in table.items():
+        (folder(run) / name).write_bytes(data)
+    return table
+
+
 def files(run: Run, matrix: Matrix) -> dict[str, bytes]:
     """Return the table as CSV and Parquet and its dictionary, by file name; the same run, the same bytes."""
     table = list(rows(run, matrix))
