@@ -1,4 +1,4 @@
-"""reports/claims/claims.toml as frozen dataclasses, strictly validated, and the comparisons a claim stands on.
+"""claims.toml as frozen dataclasses, strictly validated, and the comparisons a claim stands on.
 
 Read like matrix.toml (bench/plan/tables.py): every error names the file, the claim, the key and the value.
 """

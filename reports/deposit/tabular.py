@@ -1,7 +1,7 @@
 """A run as one tidy table: a row for each cell and round, with a data dictionary.
 
-Built on reports.run.results, which lets no timing through that is not performance; such a cell has one row, without
-timings and with the reason. reports/deposit/dictionary.toml says what each column is, and orders them.
+Built on reports.run.results, which lets no timing through that is not performance; such a cell has one row,
+without timings and with the reason. dictionary.toml says what each column is, and orders them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ cells for is not drawn: it is named, with the command that measures it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from markupsafe import Markup
@@ -20,17 +20,23 @@ from reports.paper import csv_rows
 from reports.paper.one_figure import Figure, Lack, Panel, SizeTable, TimeTable, arch, here, lack, of_model
 from reports.paper.printed import FIGURES, PaperFigure
 from reports.paper.swept_figures import swept
+from reports.run.beside import Beside
 from reports.run.results import Run
 from reports.run.wording import joined, significant, speedup
 
 
-def figures(run: Run, of: Sequence[ChapterView], matrix: Matrix) -> tuple[Figure, ...]:
-    """Return the seven figures; only the first where the run measures no performance."""
+def figures(
+    run: Run, of: Sequence[ChapterView], beside: Mapping[str, Beside], matrix: Matrix
+) -> tuple[Figure, ...]:
+    """Return the seven figures; only the first where the run measures no performance.
+
+    `beside` has what lies beside the run, by sweep.
+    """
     leads = [view for view in of if view.chapter.leads]
     made = [_first(FIGURES[0], run, leads, matrix)]
     if run.performance:
         made += [_scenarios(paper, run, leads, matrix) for paper in FIGURES[1:5]]
-        made += [swept(paper, run, leads, matrix) for paper in FIGURES[5:]]
+        made += [swept(paper, run, leads, beside[paper.sweep], matrix) for paper in FIGURES[5:]]
     return tuple(made)
 
 

@@ -12,18 +12,20 @@ from reports.drawing.downloads import csv_url
 from reports.paper import csv_rows
 from reports.paper.one_figure import Figure, Lack, Panel, arch, here, lack
 from reports.paper.printed import HARDWARE, PaperFigure
-from reports.run.beside import sibling
+from reports.run.beside import Beside
 from reports.run.command import measures
 from reports.run.results import Run
 from reports.run.wording import joined, moment, title
 
 
-def swept(paper: PaperFigure, run: Run, leads: Sequence[ChapterView], matrix: Matrix) -> Figure:
-    """Return Figure 6 or 7: from this run's own sweep, else from the one beside it."""
+def swept(
+    paper: PaperFigure, run: Run, leads: Sequence[ChapterView], beside: Beside, matrix: Matrix
+) -> Figure:
+    """Return Figure 6 or 7: from this run's own sweep, else from the one `beside` it."""
     origin, why, source = "", "", run
     found = _sweeps(paper, leads)
     if not found:
-        other, why = sibling(run, paper.sweep)
+        other, why = beside.run, beside.why
         if other:
             source = other
             leads = [view for view in views(other, matrix) if view.chapter.leads]

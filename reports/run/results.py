@@ -65,8 +65,8 @@ class Agreement:
 class Measured:
     """A cell with a result. `timings` is empty where timings are not performance.
 
-    The mappings are those of bench/store/result.schema.json; `machine_states` has "before", "during" and "after" of
-    every round.
+    The mappings are those of bench/store/result.schema.json; `machine_states` has "before", "during" and
+    "after" of every round.
     """
 
     cell: Cell
