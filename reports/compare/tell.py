@@ -33,7 +33,7 @@ BADGES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class PairRow:
     """One pair: its medians, in the unit of its block, and its ratio drawn."""
 
     pair: Pair
@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Block:
+class ScenarioPairs:
     """The pairs of one scenario at one batch, whose metric has `decimals`."""
 
     title: str
@@ -52,26 +52,26 @@ class Block:
     label: str
     unit: str
     decimals: int
-    rows: tuple[Row, ...]
+    rows: tuple[PairRow, ...]
 
 
 @dataclass(frozen=True)
-class Group:
+class ModelPairs:
     """The pairs of one model with its weights under one ISA cap."""
 
     title: str
     anchor: str
-    blocks: tuple[Block, ...]
-    variants: tuple[Variant, ...]
+    blocks: tuple[ScenarioPairs, ...]
+    variants: tuple[VariantPair, ...]
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[PairRow, ...]:
         """The rows of all blocks."""
         return tuple(row for block in self.blocks for row in block.rows)
 
 
 @dataclass(frozen=True)
-class Variant:
+class VariantPair:
     """What does not depend on the scenario: artifact, worst agreement with FP32, kernel evidence.
 
     `paths` are the code paths seen in A and in B, one a different scenario at most.
@@ -184,61 +184,61 @@ def _context(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _axis(found: Comparison) -> interval.Scale:
+def _axis(found: Comparison) -> interval.LogAxis:
     bounds: list[float] = []
     for one in found.pairs:
         test = one.speed.test
         bounds += [one.speed.ratio] if one.speed.ratio else []
         bounds += [test.low, test.high] if test else []
-    return interval.scale(bounds, found.limits.threshold)
+    return interval.log_axis(bounds, found.limits.threshold)
 
 
-def _groups(found: Comparison, matrix: Matrix, axis: interval.Scale) -> tuple[Group, ...]:
+def _groups(found: Comparison, matrix: Matrix, axis: interval.LogAxis) -> tuple[ModelPairs, ...]:
     grouped: dict[str, list[Pair]] = {}
     for one in found.pairs:
         grouped.setdefault(group_of(one.a.cell, matrix), []).append(one)
     return tuple(
-        Group(title, f"cells-{number}", _blocks(pairs, matrix, axis), _variants(pairs, matrix))
+        ModelPairs(title, f"cells-{number}", _blocks(pairs, matrix, axis), _variants(pairs, matrix))
         for number, (title, pairs) in enumerate(grouped.items(), 1)
     )
 
 
-def _blocks(pairs: Iterable[Pair], matrix: Matrix, axis: interval.Scale) -> tuple[Block, ...]:
+def _blocks(pairs: Iterable[Pair], matrix: Matrix, axis: interval.LogAxis) -> tuple[ScenarioPairs, ...]:
     blocks = []
     for (scenario, batch), of in groupby(pairs, key=lambda one: (one.a.cell.scenario, one.a.cell.batch)):
         rows = tuple(_row(one, matrix, axis) for one in of)
         speed = rows[0].pair.speed
         shown = [side.median for row in rows for side in (row.a, row.b) if side]
         name = wording.title(matrix.scenarios, scenario)
-        blocks.append(Block(name, batch, speed.label, speed.unit, decimals_for(shown), rows))
+        blocks.append(ScenarioPairs(name, batch, speed.label, speed.unit, decimals_for(shown), rows))
     return tuple(blocks)
 
 
-def _row(one: Pair, matrix: Matrix, axis: interval.Scale) -> Row:
+def _row(one: Pair, matrix: Matrix, axis: interval.LogAxis) -> PairRow:
     speed = one.speed
     drawing = Markup("")
     if speed.ratio:
         low, high = (speed.test.low, speed.test.high) if speed.test else (None, None)
         decided = speed.verdict in judge.DECIDED
         drawing = interval.draw(speed.ratio, low, high, decided, axis)
-    return Row(one, variant_of(one.a.cell, matrix), summarize(speed.a), summarize(speed.b), drawing)
+    return PairRow(one, variant_of(one.a.cell, matrix), summarize(speed.a), summarize(speed.b), drawing)
 
 
-def _variants(pairs: Iterable[Pair], matrix: Matrix) -> tuple[Variant, ...]:
+def _variants(pairs: Iterable[Pair], matrix: Matrix) -> tuple[VariantPair, ...]:
     grouped: dict[str, list[Pair]] = {}
     for one in pairs:
         grouped.setdefault(variant_of(one.a.cell, matrix), []).append(one)
     return tuple(_variant(name, of) for name, of in grouped.items())
 
 
-def _variant(name: str, pairs: list[Pair]) -> Variant:
+def _variant(name: str, pairs: list[Pair]) -> VariantPair:
     sides = ([one.a for one in pairs], [one.b for one in pairs])
     worst = [
         max((one.agreement for one in side if one.agreement), key=lambda one: one.max_abs_diff, default=None)
         for side in sides
     ]
     paths = [tuple(dict.fromkeys(_path(one) for one in side)) for side in sides]
-    return Variant(name, pairs[0].a, pairs[0].b, (worst[0], worst[1]), (paths[0], paths[1]))
+    return VariantPair(name, pairs[0].a, pairs[0].b, (worst[0], worst[1]), (paths[0], paths[1]))
 
 
 def _path(one: Measured) -> str:

@@ -26,7 +26,7 @@ DICTIONARY = f"{CSV}-metadata.json"  # the name by which CSVW readers find it
 _LATENCIES = ("min", "mean", "p50", "p90", "p95", "p99", "p999", "max")
 _SEPARATOR = " | "
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def files(run: Run, matrix: Matrix) -> dict[str, bytes]:
     }
 
 
-def rows(run: Run, matrix: Matrix) -> Iterator[Row]:
+def rows(run: Run, matrix: Matrix) -> Iterator[TableRow]:
     """Yield the rows: measured cells by name, round by round, then those without a result."""
     kit = run.facts.get("kit", {})
     common = {
@@ -90,7 +90,7 @@ def rows(run: Run, matrix: Matrix) -> Iterator[Row]:
         yield {**common, **_lost(lost)}
 
 
-def _lost(lost: NotMeasured) -> Row:
+def _lost(lost: NotMeasured) -> TableRow:
     cell = vars(lost.cell) if lost.cell else {}
     return {**cell, "cell": lost.id, "state": lost.state, "reason": lost.reason}
 
@@ -101,7 +101,7 @@ def _no_timing(one: Measured) -> str:
     return "the profile checks correctness: its timings are not performance"
 
 
-def _timing(one: Timing) -> Row:
+def _timing(one: Timing) -> TableRow:
     latency = one.latency_ns or {}
     return {
         "round": one.number,
@@ -119,10 +119,10 @@ def _timing(one: Timing) -> Row:
     }
 
 
-def _measured(one: Measured, matrix: Matrix) -> Row:
+def _measured(one: Measured, matrix: Matrix) -> TableRow:
     place, engine = one.environment, one.environment["engine"]
     framework = matrix.frameworks.get(one.cell.framework)
-    found: Row = {
+    found: TableRow = {
         "cell": one.cell.id,
         **vars(one.cell),
         "framework_version": one.versions.get(framework.package) if framework else None,
@@ -161,7 +161,7 @@ def _measured(one: Measured, matrix: Matrix) -> Row:
     return found
 
 
-def _csv(table: list[Row]) -> str:
+def _csv(table: list[TableRow]) -> str:
     """RFC 4180 with a header; booleans as XML Schema (and so CSVW) writes them."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, [column.name for column in columns()], lineterminator="\n")

@@ -35,7 +35,7 @@ class Half:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedCell:
     """One published cell; `pair` is None where there is no result of it here."""
 
     cell: Cell
@@ -62,7 +62,7 @@ class Reproduction:
     """The cells of the set that were asked for; `images` says what an image is that is not the published."""
 
     comparison: Comparison
-    cells: tuple[Judged, ...]
+    cells: tuple[JudgedCell, ...]
     images: Mapping[str, str]
 
     def count(self, verdict: str) -> int:
@@ -82,16 +82,16 @@ def reproduction(
         name = name_of(one.cell, matrix)
         if pair := pairs.get(one.cell):
             others = other_path(pair.a, pair.b, matrix)
-            judged.append(Judged(one.cell, name, _outputs(pair, others), _speedup(pair, others), pair))
+            judged.append(JudgedCell(one.cell, name, _outputs(pair, others), _speedup(pair, others), pair))
         elif one.cell.id in left_out:
             half = Half(INCOMPARABLE, left_out[one.cell.id])
-            judged.append(Judged(one.cell, name, half, half))
+            judged.append(JudgedCell(one.cell, name, half, half))
         else:
             state, reason = lost.get(one.cell.id, (FAILED, "it has no result"))
             half = Half(
                 DIFFERS if state == FAILED else INCOMPARABLE, f"{state} here: {reason.splitlines()[0]}"
             )
-            judged.append(Judged(one.cell, name, half, half))
+            judged.append(JudgedCell(one.cell, name, half, half))
     return Reproduction(found, tuple(judged), images)
 
 

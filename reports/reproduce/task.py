@@ -23,7 +23,7 @@ from reports.reproduce.judge import (
     DIFFERS,
     TOLERANCE,
     VERDICTS,
-    Judged,
+    JudgedCell,
     Reproduction,
     only,
     reproduction,
@@ -75,7 +75,7 @@ def _nothing(published: Run, run_dir: Path) -> Run:
 
 def html(found: Reproduction, matrix: Matrix) -> str:
     """Return the side-by-side page, which needs nothing else."""
-    groups: dict[str, list[Judged]] = {}
+    groups: dict[str, list[JudgedCell]] = {}
     for one in found.cells:
         groups.setdefault(group_of(one.cell, matrix), []).append(one)
     return page(
@@ -120,7 +120,7 @@ def document(found: Reproduction) -> dict[str, Any]:
     }
 
 
-def _cell(one: Judged) -> dict[str, Any]:
+def _cell(one: JudgedCell) -> dict[str, Any]:
     gain, speed = (one.pair.gain, one.pair.speed) if one.pair else (None, None)
     test = speed.test if speed else None
     return {

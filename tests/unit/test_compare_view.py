@@ -154,12 +154,12 @@ def test_document_can_be_computed_again(two: tuple[Path, Path]) -> None:
 
 
 def test_drawing_stays_on_its_axis() -> None:
-    axis = interval.scale([0.01, 1.0, 2.0], 0.05)
+    axis = interval.log_axis([0.01, 1.0, 2.0], 0.05)
     for ratio in (1e-6, 0.1, 1.0, 3.0, 1e6):
         assert interval.EDGE - 1e-9 <= axis.x(ratio) <= interval.WIDTH - interval.EDGE + 1e-9
     assert axis.x(1.0) == interval.WIDTH / 2
     assert axis.x(0.5) + axis.x(2.0) == pytest.approx(interval.WIDTH)
-    assert interval.scale([], 0.05).end == pytest.approx(1.05**2)
+    assert interval.log_axis([], 0.05).end == pytest.approx(1.05**2)
 
 
 # --------------------------------------------------------------------------------- the command

@@ -14,7 +14,7 @@ from bench.common.errors import DisagreesError
 from bench.plan.cells import Cell, Filters
 from reports.compare.judge import INCOMPARABLE
 from reports.reproduce import task
-from reports.reproduce.judge import AGREES, DIFFERS, Judged, Reproduction, reproduction
+from reports.reproduce.judge import AGREES, DIFFERS, JudgedCell, Reproduction, reproduction
 from reports.run import results
 
 ONE = Filters(frameworks=("openvino",), models=("mobilenet_v2",))
@@ -51,7 +51,7 @@ def made(tmp_path: Path) -> Made:
     return make
 
 
-def of(found: Reproduction, method: str, scenario: str = "Offline") -> Judged:
+def of(found: Reproduction, method: str, scenario: str = "Offline") -> JudgedCell:
     [one] = [row for row in found.cells if (row.cell.method, row.cell.scenario) == (method, scenario)]
     return one
 
