@@ -113,12 +113,12 @@ def judge_all(
 ) -> tuple[JudgedClaim, ...]:
     """Judge every claim, in the file's order."""
     return tuple(
-        judge(name, claim, file.tolerances[claim.tolerance], results, device, profile)
+        judge_claim(name, claim, file.tolerances[claim.tolerance], results, device, profile)
         for name, claim in file.claims.items()
     )
 
 
-def judge(
+def judge_claim(
     name: str, claim: Claim, tolerance: Tolerance, results: Results, device: DeviceUnderTest, profile: str
 ) -> JudgedClaim:
     """Judge one claim by what `results` hold."""

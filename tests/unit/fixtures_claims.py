@@ -12,8 +12,7 @@ import fixtures_results as fixtures
 
 from bench.plan.cells import Cell, Filters
 from reports.claims import catalogue
-from reports.claims import judge as claims
-from reports.claims.judge import DeviceUnderTest, JudgedClaim
+from reports.claims.judge import DeviceUnderTest, JudgedClaim, judge_claim
 from reports.claims.measure import Results
 from reports.run.results import Run, read
 
@@ -91,4 +90,4 @@ def judge_runs(claim_id: str, runs: Sequence[Run], of: DeviceUnderTest) -> Judge
     weights = dict.fromkeys(MATRIX.models, "probe" if of.weights == "probe" else of.weights)
     results = Results(runs, MATRIX, of.platform, weights, "fashion-mnist")
     claim = FILE.claims[claim_id]
-    return claims.judge(claim_id, claim, FILE.tolerances[claim.tolerance], results, of, "quick")
+    return judge_claim(claim_id, claim, FILE.tolerances[claim.tolerance], results, of, "quick")

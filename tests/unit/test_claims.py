@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from bench.plan.cells import Cell
 from bench.store import results
-from reports.claims import judge as claims
-from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
+from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, JudgedClaim, judge_all
 from reports.claims.measure import Results
 from reports.run.results import read
 from reports.stats import by_round, paired_answers
@@ -25,7 +24,7 @@ from reports.stats.paired_answers import Accuracy
 PI = device(platform="rpi4", arch="arm64", flags=frozenset(), own=True)
 
 
-def steady(claim: str, folder: Path, **by_method: float) -> claims.JudgedClaim:
+def steady(claim: str, folder: Path, **by_method: float) -> JudgedClaim:
     return judge(claim, [plant(folder, cells_of(claim), factor(1.0, **by_method))])
 
 
@@ -323,7 +322,7 @@ def test_nothing_is_reproduced_without_the_cells_it_needs(whole: list[Any], data
         replace(run, measured=tuple(one for one in run.measured if chance.random() < share)) for run in whole
     ]
     some = Results(runs, MATRIX, "host", dict.fromkeys(MATRIX.models, "probe"), "fashion-mnist")
-    for found in claims.judge_all(FILE, some, device(), "quick"):
+    for found in judge_all(FILE, some, device(), "quick"):
         measured = [one for one in found.compared if one.estimate]
         if found.verdict in (REPRODUCED, NOT_REPRODUCED, UNDECIDED):
             assert measured, found.id
@@ -337,6 +336,6 @@ def test_nothing_is_reproduced_without_the_cells_it_needs(whole: list[Any], data
 
 def test_without_any_run_no_claim_has_a_verdict() -> None:
     empty = Results([], MATRIX, "host", {}, "fashion-mnist")
-    found = claims.judge_all(FILE, empty, device(), "quick")
+    found = judge_all(FILE, empty, device(), "quick")
     assert {one.verdict for one in found} == {NOT_TESTABLE}
     assert planted.FILE.claims.keys() == {one.id for one in found}

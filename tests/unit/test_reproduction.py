@@ -14,7 +14,7 @@ from bench.common.errors import DisagreesError
 from bench.plan.cells import Cell, Filters
 from reports.compare.judge import INCOMPARABLE
 from reports.reproduce import task
-from reports.reproduce.judge import AGREES, DIFFERS, JudgedCell, Reproduction, reproduction
+from reports.reproduce.judge import AGREES, DIFFERS, JudgedCell, Reproduction, judge
 from reports.run import results
 
 ONE = Filters(frameworks=("openvino",), models=("mobilenet_v2",))
@@ -46,7 +46,7 @@ def made(tmp_path: Path) -> Made:
             return task.report(published, own, MATRIX, ids, more.get("left_out", {}), more.get("images", {}))
         except DisagreesError:
             runs = [results.read(folder) for folder in folders]
-            return reproduction(runs[0], runs[1], MATRIX, more.get("left_out", {}), {})
+            return judge(runs[0], runs[1], MATRIX, more.get("left_out", {}), {})
 
     return make
 
