@@ -23,7 +23,8 @@ from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDEC
 from reports.claims.measure import INVALID, Results
 from reports.claims.record import SIGNS
 from reports.claims.tell import expected
-from reports.run.results import Run, read
+from reports.run.reading import read
+from reports.run.results import Run
 from reports.run.wording import counted, percent
 from reports.stats.by_round import best_coverage
 

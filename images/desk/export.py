@@ -17,13 +17,13 @@ from images.workspace import Workspace
 from reports.deposit import crate, tabular
 from reports.deposit.crate import Crate
 from reports.deposit.hashes import digest
-from reports.run import results
+from reports.run import reading
 from reports.run.results import Run
 
 
 def show_export(session: Session) -> None:
     """Write the run's table and archive and say where the archive is."""
-    made = export(results.read(session.existing_run), session.matrix, session.workspace.root)
+    made = export(reading.read(session.existing_run), session.matrix, session.workspace.root)
     print(f"{made.path}: {made.files} files, SHA-256 {made.sha256}")
 
 

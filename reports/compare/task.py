@@ -18,7 +18,7 @@ from bench.plan.matrix import Matrix
 from reports.compare import judge, tell
 from reports.compare.judge import Limits
 from reports.compare.pairs import Comparison, Pair, compare, group_of, variant_of
-from reports.run.results import read
+from reports.run.reading import read
 from reports.run.wording import counted, ratio
 
 # What can be written, by suffix.

@@ -1,6 +1,6 @@
 """A run as one tidy table: a row for each cell and round, with a data dictionary.
 
-Built on reports.run.results, which lets no timing through that is not performance; such a cell has one row,
+Built on reports.run.reading, which lets no timing through that is not performance; such a cell has one row,
 without timings and with the reason. dictionary.toml says what each column is, and orders them.
 """
 

@@ -20,8 +20,7 @@ from reports.paper import csv_rows
 from reports.paper.one_figure import Figure, Lack, Panel, SizeTable, TimeTable, arch, here, lack, of_model
 from reports.paper.printed import FIGURES, PaperFigure
 from reports.paper.swept_figures import swept
-from reports.run.beside import Beside
-from reports.run.results import Run
+from reports.run.results import Beside, Run
 from reports.run.wording import joined, significant, speedup
 
 

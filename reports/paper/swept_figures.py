@@ -12,9 +12,8 @@ from reports.drawing.downloads import csv_url
 from reports.paper import csv_rows
 from reports.paper.one_figure import Figure, Lack, Panel, arch, here, lack
 from reports.paper.printed import HARDWARE, PaperFigure
-from reports.run.beside import Beside
 from reports.run.command import measures
-from reports.run.results import Run
+from reports.run.results import Beside, Run
 from reports.run.wording import joined, moment, title
 
 

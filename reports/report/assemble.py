@@ -11,14 +11,15 @@ from bench.plan.matrix import Matrix
 from reports.chapter.accuracy import FP32_LIMIT, ZOO
 from reports.chapter.chapter_view import views
 from reports.claims import catalogue, record
-from reports.drawing import charts
+from reports.drawing import patterns
 from reports.page.page import page
 from reports.paper.all_figures import figures
 from reports.paper.tables import tables
 from reports.report import provenance
 from reports.run import command
-from reports.run.beside import Beside, beside
-from reports.run.results import Run, read
+from reports.run.beside import beside
+from reports.run.reading import read
+from reports.run.results import Beside, Run
 from reports.stats import by_round
 from reports.stats.paired_answers import ALPHA
 
@@ -52,7 +53,7 @@ def html(run: Run, matrix: Matrix, swept: Mapping[str, Beside], verdicts: Mappin
         harness=run.facts.get("harness") or {},
         profile=matrix.profiles.get(run.profile),
         platform=matrix.platforms.get(run.platform),
-        defs=charts.defs(),
+        defs=patterns.defs(),
         views=found,
         figures=drawn,
         drawn={panel.drawn for figure in drawn for panel in figure.panels},

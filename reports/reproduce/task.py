@@ -15,7 +15,8 @@ from reports.compare.judge import INCOMPARABLE
 from reports.reproduce import tell
 from reports.reproduce.judge import AGREES, DIFFERS, Reproduction, judge
 from reports.reproduce.pairs import only
-from reports.run.results import Run, read
+from reports.run.reading import read
+from reports.run.results import Run
 from reports.run.wording import counted
 
 SHOWN = 12  # cells named in the error; the files name all

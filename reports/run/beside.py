@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from bench.common.errors import ResultError
-from reports.run.results import Run, read
-
-
-@dataclass(frozen=True)
-class Beside:
-    """The run of a sweep; None where none can stand in, and why ("" where none is there)."""
-
-    run: Run | None
-    why: str = ""
+from reports.run.reading import read
+from reports.run.results import Beside, Run
 
 
 def beside(run: Run, sweeps: Iterable[str]) -> dict[str, Beside]:

@@ -14,7 +14,8 @@ from bench.plan.cells import Cell, Filters
 from reports.claims import catalogue
 from reports.claims.judge import DeviceUnderTest, JudgedClaim, judge_claim
 from reports.claims.measure import Results
-from reports.run.results import Run, read
+from reports.run.reading import read
+from reports.run.results import Run
 
 MATRIX = fixtures.matrix()
 FILE = catalogue.load(MATRIX)

@@ -17,7 +17,7 @@ from bench.plan.cells import Cell
 from bench.store import results
 from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, JudgedClaim, judge_all
 from reports.claims.measure import Results
-from reports.run.results import read
+from reports.run.reading import read
 from reports.stats import by_round, paired_answers
 from reports.stats.paired_answers import Accuracy
 

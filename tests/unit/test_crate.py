@@ -20,7 +20,7 @@ from bench.common.errors import ArchiveError, KitError, ResultError, UsageError
 from images.desk.export import export
 from reports.deposit import crate, hashes, tabular, verify
 from reports.run import wording
-from reports.run.results import read
+from reports.run.reading import read
 
 MATRIX = fixtures.matrix()
 FEW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

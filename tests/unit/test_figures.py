@@ -21,7 +21,7 @@ from reports.paper.one_figure import Figure
 from reports.paper.printed import FIGURES, HARDWARE
 from reports.paper.tables import tables
 from reports.run.beside import beside
-from reports.run.results import read
+from reports.run.reading import read
 
 ALL = Filters(models=tuple(MATRIX.models))
 

@@ -18,7 +18,7 @@ from images.desk.export import export
 from reports.deposit import mlperf_tree, tabular
 from reports.report.assemble import render
 from reports.run import wording
-from reports.run.results import read
+from reports.run.reading import read
 
 MATRIX = fixtures.matrix()
 PROFILE = mlperf_tree.PROFILE
