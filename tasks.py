@@ -81,11 +81,9 @@ def compare(
 @kit_task()
 def export(session: Session) -> None:
     """Write the run as CSV, Parquet and an RO-Crate archive for deposit, into out/<run>/export/."""
-    from reports.deposit import crate
-    from reports.run import results
+    from images.desk.export import show_export
 
-    made = crate.write(results.read(session.existing_run), session.matrix, ROOT)
-    print(f"{made.path}: {made.files} files, SHA-256 {made.sha256}")
+    show_export(session)
 
 
 @task

@@ -18,13 +18,13 @@ from images.choosing.session import Session
 from images.desk import docket
 from images.desk.docket import Docket
 from images.running.forecast import expected_speeds, minutes, seconds
-from reports.claims import judge as claims
 from reports.claims import record
-from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
+from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, device_of, judge_all
 from reports.claims.measure import INVALID, Results
 from reports.claims.record import SIGNS
 from reports.claims.tell import expected
-from reports.run.results import Run, read
+from reports.run.reading import read
+from reports.run.results import Run
 from reports.run.wording import counted, percent
 from reports.stats.by_round import best_coverage
 
@@ -86,10 +86,10 @@ def judge(session: Session, only: str, *, measure: bool, no_limit: bool) -> None
             remedy="leave out --no-run",
         )
     first = runs[0]
-    device = claims.device_of(first.facts, session.matrix, base.weights.source)
+    device = device_of(first.facts, session.matrix, base.weights.source)
     weights = {cell.model: cell.weights for cell in base.plan.cells}
     results = Results(runs, session.matrix, session.platform, weights, base.dataset.label)
-    judged = claims.judge_all(found.file, results, device, session.profile)
+    judged = judge_all(found.file, results, device, session.profile)
     verdict = record.document(judged, device, runs, session.profile, base.dataset.label)
     path = record.write(first.path, verdict)
     own = [one for one in found.sessions.values() if one.run_dir == first.path]

@@ -19,7 +19,7 @@ from images.running import runfile
 
 if TYPE_CHECKING:  # reports/ is imported late: only this task and the report need it
     from reports.claims.catalogue import Claim, ClaimFile, Want
-    from reports.claims.judge import Device
+    from reports.claims.judge import DeviceUnderTest
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def why_none(claim: Claim, session: Session) -> str:
     return "; ".join(reasons) or f"the profile {session.profile} does not measure its models"
 
 
-def _device(session: Session) -> Device:
+def _device(session: Session) -> DeviceUnderTest:
     """This session's machine, as its runs would have it."""
     from reports.claims.judge import device_of
 

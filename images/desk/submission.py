@@ -12,13 +12,13 @@ def show_submission(session: Session, submitter: str, *, compliance: bool) -> No
     """Audit if asked for, write the tree and say what is in it; FailedCellsError where an audit failed."""
     from images.running import audit
     from reports.deposit import mlperf_tree
-    from reports.run import results
+    from reports.run import reading
 
     run_dir = session.existing_run
-    mlperf_tree.check(results.read(run_dir), submitter)  # before the audit runs, which take long
+    mlperf_tree.check(reading.read(run_dir), submitter)  # before the audit runs, which take long
     if compliance:
         audit.run(session)
-    made = mlperf_tree.write(results.read(run_dir), session.matrix, submitter)
+    made = mlperf_tree.write(reading.read(run_dir), session.matrix, submitter)
     console = Console()
     console.print(f"{made.path}: {len(made.cells)} cells, {len(made.left_out)} left out", soft_wrap=True)
     for line in (*(f"{name}: {reason}" for name, reason in made.left_out.items()), *made.shortfalls):

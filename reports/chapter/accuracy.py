@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bench.plan.matrix import Matrix
 from reports.chapter.sizes import SizeRow, figure1, sizes
 from reports.run.chapters import Chapter, Variant
-from reports.run.kernels import Evidence, evidence
+from reports.run.kernels import CodePath, code_paths
 from reports.run.results import BASELINE, Agreement
 from reports.run.wording import joined
 from reports.stats import paired_answers
@@ -64,7 +64,7 @@ class Quality:
     accuracy: tuple[AccuracyRow, ...]
     agreement: tuple[AgreementRow, ...]
     sizes: tuple[SizeRow, ...]
-    evidence: tuple[Evidence, ...]
+    code_paths: tuple[CodePath, ...]
     chart: Markup
 
     def find(self, framework: str, method: str) -> AccuracyRow | None:
@@ -87,7 +87,7 @@ def quality(chapter: Chapter, matrix: Matrix) -> Quality:
         accuracy,
         tuple(_agreement(variant) for variant in chapter.variants),
         sized,
-        evidence(chapter, matrix),
+        code_paths(chapter, matrix),
         figure1(chapter, sized, [row.accuracy for row in accuracy], list(matrix.methods)),
     )
 

@@ -50,7 +50,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Fact:
+class SingleAnswer:
     """One question that has a single answer, whatever the scenario."""
 
     text: str
@@ -93,11 +93,11 @@ def smallest_at_equal_accuracy(quality: Quality) -> Answer:
     return _smallest([row for row in quality.sizes if row.variant.name in equal])
 
 
-def facts(chapter: Chapter, quality: Quality) -> tuple[Fact, ...]:
+def facts(chapter: Chapter, quality: Quality) -> tuple[SingleAnswer, ...]:
     """Return the questions about size and accuracy, which need no timing."""
     return (
-        Fact("Smallest", _smallest(quality.sizes)),
-        Fact(f"Accuracy against own FP32 ({chapter.weights_label})", _losses(quality.accuracy)),
+        SingleAnswer("Smallest", _smallest(quality.sizes)),
+        SingleAnswer(f"Accuracy against own FP32 ({chapter.weights_label})", _losses(quality.accuracy)),
     )
 
 

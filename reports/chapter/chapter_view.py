@@ -31,7 +31,7 @@ class ChapterView:
     questions: tuple[answers.Question, ...]
     equal: Mapping[str, answers.Answer]
     smallest: answers.Answer
-    facts: tuple[answers.Fact, ...]
+    facts: tuple[answers.SingleAnswer, ...]
     fronts: tuple[front.Front, ...]
     slow: tuple[why_slow.Slow, ...]
     fp32: Any

@@ -1,7 +1,7 @@
 """One dimension taken through its values (batch, ISA cap): each quantized variant beside its own FP32.
 
-Shared by Figure 6 (reports/chapter/by_batch.py) and Figure 7 (reports/chapter/by_isa.py). A step is one value of the
-dimension in one scenario, told by a performance.Block.
+Shared by Figure 6 (by_batch.py) and Figure 7 (by_isa.py). A step is one value of the dimension in one
+scenario, told by a timings.Block.
 """
 
 from __future__ import annotations

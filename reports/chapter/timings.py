@@ -12,7 +12,7 @@ from bench.plan.cells import Cell
 from bench.plan.matrix import Matrix
 from reports.drawing import charts
 from reports.run.chapters import Chapter, Variant, scenario_rank
-from reports.run.metrics import Round, _by_round, _latency, _rate, metric_percentile
+from reports.run.metrics import Round, latency_of, metric_percentile, rate_of, values_by_round
 from reports.run.results import BASELINE, Measured, Timing
 from reports.run.wording import SLOWED, counted, decimals_for, ratio, significant, speedup, title
 from reports.stats.by_round import Ratio, Summary, paired_ratio, summarize
@@ -94,7 +94,7 @@ def blocks(chapter: Chapter, matrix: Matrix, profile: str) -> tuple[Block, ...]:
 def _block(chapter: Chapter, matrix: Matrix, profile: str, scenario: str, batch: int) -> Block:
     throughput = matrix.scenarios[scenario].metric == "throughput"
     percentile = metric_percentile(matrix, profile, scenario)
-    metric = _rate if throughput else _latency(f"p{percentile}")
+    metric = rate_of if throughput else latency_of(f"p{percentile}")
     cells = {
         (variant.framework, variant.method): one
         for variant in chapter.variants
@@ -145,11 +145,11 @@ def _row(
 ) -> Row:
     if not one.timings:
         return Row(variant, "emulated or smoke: its timings are not performance")
-    values = _by_round(one, metric)
+    values = values_by_round(one, metric)
     reason = "" if values else "LoadGen's log lacks this percentile"
-    base_values = _by_round(baseline, metric) if baseline else {}
+    base_values = values_by_round(baseline, metric) if baseline else {}
     gain, why = _speedup(variant, values, base_values, throughput)
-    medians = {p: summarize(list(_by_round(one, _latency(f"p{p}")).values())) for p in _LOGGED}
+    medians = {p: summarize(list(values_by_round(one, latency_of(f"p{p}")).values())) for p in _LOGGED}
     early = summarize([timing.early_ns / 1e6 for timing in one.timings if timing.early_ns])
     peaks = [timing.peak_memory_bytes for timing in one.timings if timing.peak_memory_bytes]
     return Row(

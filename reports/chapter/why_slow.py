@@ -1,7 +1,7 @@
 """Why a quantized method is not faster than its FP32, as far as the kernel evidence tells.
 
-Every finding is a count that the framework itself reported (bench/runtimes/evidence.py), or a flag of the CPU. A
-finding says what ran, not how much of the time it took; where nothing unusual ran, none is made up.
+Every finding is a count that the framework itself reported (bench/runtimes/evidence.py), or a flag of the
+CPU. A finding says what ran, not how much of the time it took; where nothing unusual ran, none is made up.
 """
 
 from __future__ import annotations

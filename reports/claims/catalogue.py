@@ -1,4 +1,4 @@
-"""reports/claims/claims.toml as frozen dataclasses, strictly validated, and the comparisons a claim stands on.
+"""claims.toml as frozen dataclasses, strictly validated, and the comparisons a claim stands on.
 
 Read like matrix.toml (bench/plan/tables.py): every error names the file, the claim, the key and the value.
 """
@@ -25,7 +25,7 @@ ACCURACY = ("top1", "top1-change")
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far from the value a figure may lie, and why.
+    """How far from the value an estimate may lie, and why.
 
     `share` is a share of the value (0.15 is 15 %); of accuracy metrics a difference of shares.
     """
@@ -55,8 +55,8 @@ class Claim:
     of what it is `against`: "speed" (samples/s, or one over the latency that the scenario reports),
     "speedup" (the speed over the same framework's FP32), "size" and "memory" (bytes); or subtracted:
     "top1", and "top1-change" (from the own FP32). `of` says which comparison decides: each, the largest
-    or smallest figure, or the trend over `batches` (then the figure is the share of pairs of batches in
-    which the larger has the larger metric). The figure is expected near, above or below `value`.
+    or smallest estimate, or the trend over `batches` (then the estimate is the share of pairs of batches in
+    which the larger has the larger metric). The estimate is expected near, above or below `value`.
     `batches` and `isas` are cells of the `sweep`; without it they are the platform's. `needs` is an
     instruction set without which the claim says nothing about a machine.
     """
@@ -84,7 +84,7 @@ class Claim:
 
 
 def margin(claim: Claim, tolerance: Tolerance) -> float:
-    """Return how far from the value a figure may lie, in the figure's own unit."""
+    """Return how far from the value an estimate may lie, in its own unit."""
     return tolerance.share * (1.0 if claim.metric in ACCURACY else abs(claim.value))
 
 

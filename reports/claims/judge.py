@@ -24,10 +24,10 @@ from reports.claims.measure import (
     OPEN,
     TIMED,
     Compared,
-    Figure,
+    Estimate,
     Results,
     batch_of,
-    figure,
+    estimate,
 )
 from reports.run.wording import joined
 
@@ -39,7 +39,7 @@ VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_TESTABLE)
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceUnderTest:
     """What measures: `own` where it is the very device that `platform` names in the paper.
 
     `untimed` says why its timings are not performance, "" where they are.
@@ -55,8 +55,8 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A claim's verdict; `figure` is that of the comparison that decided, None where nothing was measured.
+class JudgedClaim:
+    """A claim's verdict; `estimate` is that of the comparison that decided, None where nothing was measured.
 
     `scope` says of what the verdict speaks, "" where there is none. `accepted` are the bounds, those of a
     `direction` alone where the claim's value speaks of another device.
@@ -69,12 +69,12 @@ class Judged:
     scope: str
     direction: bool
     accepted: tuple[float, float]
-    figure: Figure | None
+    estimate: Estimate | None
     explanation: str
     compared: tuple[Compared, ...]
 
 
-def device_of(run: Mapping[str, Any], matrix: Matrix, weights: str) -> Device:
+def device_of(run: Mapping[str, Any], matrix: Matrix, weights: str) -> DeviceUnderTest:
     """Return the device that a run.json speaks of: its "host", "platform", "profile" and "device_note"."""
     host, platform = run.get("host") or {}, str(run["platform"])
     machine = str(host.get("machine"))
@@ -87,10 +87,10 @@ def device_of(run: Mapping[str, Any], matrix: Matrix, weights: str) -> Device:
         untimed = f"profile {run['profile']} measures no performance"
     flags = frozenset(host.get("flags") or ())
     own = facts.arch != "any" and not run.get("device_note")
-    return Device(platform, arch, str(host.get("cpu_model")), flags, own, untimed, weights)
+    return DeviceUnderTest(platform, arch, str(host.get("cpu_model")), flags, own, untimed, weights)
 
 
-def obstacle(claim: Claim, device: Device, matrix: Matrix) -> str:
+def obstacle(claim: Claim, device: DeviceUnderTest, matrix: Matrix) -> str:
     """Return why the claim cannot be tested on `device` whatever is measured there, "" where it can."""
     arches = {matrix.platforms[name].arch for name in claim.platforms}
     timed = claim.metric in TIMED
@@ -108,17 +108,19 @@ def obstacle(claim: Claim, device: Device, matrix: Matrix) -> str:
     return ""
 
 
-def judge_all(file: ClaimFile, results: Results, device: Device, profile: str) -> tuple[Judged, ...]:
+def judge_all(
+    file: ClaimFile, results: Results, device: DeviceUnderTest, profile: str
+) -> tuple[JudgedClaim, ...]:
     """Judge every claim, in the file's order."""
     return tuple(
-        judge(name, claim, file.tolerances[claim.tolerance], results, device, profile)
+        judge_claim(name, claim, file.tolerances[claim.tolerance], results, device, profile)
         for name, claim in file.claims.items()
     )
 
 
-def judge(
-    name: str, claim: Claim, tolerance: Tolerance, results: Results, device: Device, profile: str
-) -> Judged:
+def judge_claim(
+    name: str, claim: Claim, tolerance: Tolerance, results: Results, device: DeviceUnderTest, profile: str
+) -> JudgedClaim:
     """Judge one claim by what `results` hold."""
     own = device.own and device.platform in claim.platforms and not _capped(claim, device, results.matrix)
     direction = claim.expect == "near" and claim.metric != "size" and not own
@@ -128,14 +130,14 @@ def judge(
         for group in catalogue.comparisons(claim, results.matrix)
     )
     why = obstacle(claim, device, results.matrix)
-    if why and claim.metric not in ACCURACY:  # a figure of another device would only mislead
+    if why and claim.metric not in ACCURACY:  # an estimate of another device would only mislead
         compared = tuple(Compared(one.label, "", None, MISSING, why) for one in compared)
-    usable = [one for one in compared if one.figure]
+    usable = [one for one in compared if one.estimate]
     verdict, decisive = (NOT_TESTABLE, None) if not usable else _VERDICTS[claim.of](claim, bounds, compared)
     told = tell.explain(decisive, compared)
     if why:
         verdict, told = NOT_TESTABLE, why
-    return Judged(
+    return JudgedClaim(
         name,
         claim,
         tolerance,
@@ -143,14 +145,14 @@ def judge(
         _scope(claim, own, direction) if verdict != NOT_TESTABLE else "",
         direction,
         bounds,
-        decisive.figure if decisive else None,
+        decisive.estimate if decisive else None,
         told,
         compared,
     )
 
 
 def accepted(claim: Claim, tolerance: Tolerance, *, direction: bool) -> tuple[float, float]:
-    """Return the bounds within which a figure's interval must lie; of a `direction`, above 1 or below."""
+    """Return the bounds within which an estimate's interval must lie; of a `direction`, above 1 or below."""
     value, margin = claim.value, catalogue.margin(claim, tolerance)
     if direction:
         return (1.0, math.inf) if value > 1 else (-math.inf, 1.0)
@@ -159,7 +161,7 @@ def accepted(claim: Claim, tolerance: Tolerance, *, direction: bool) -> tuple[fl
     return low, high
 
 
-def _capped(claim: Claim, device: Device, matrix: Matrix) -> bool:
+def _capped(claim: Claim, device: DeviceUnderTest, matrix: Matrix) -> bool:
     """Whether the claim's cells stand in for another CPU: kernels capped below what the device has."""
     wanted = {*claim.isas, *claim.against.isas} - {NATIVE, matrix.platforms[device.platform].isa}
     return bool(wanted)
@@ -173,8 +175,8 @@ def _scope(claim: Claim, own: bool, direction: bool) -> str:
     return "direction only, on this device" if direction else "on this device"
 
 
-def state(found: Figure, bounds: tuple[float, float]) -> str:
-    """Return whether the figure's whole interval lies within the bounds, without, or neither."""
+def state(found: Estimate, bounds: tuple[float, float]) -> str:
+    """Return whether the estimate's whole interval lies within the bounds, without, or neither."""
     if found.low is None or found.high is None:
         return OPEN
     if bounds[0] < found.low and found.high < bounds[1]:
@@ -192,7 +194,7 @@ def _compare(
     if isinstance(found, str):
         return Compared(label, "", None, MISSING, found)
     run, cells = found
-    told = figure(claim, group, cells, matrix, profile)
+    told = estimate(claim, group, cells, matrix, profile)
     if isinstance(told, str):
         return Compared(label, run.name, None, MISSING, told)
     where = state(told, bounds)
@@ -205,7 +207,7 @@ def _every(
 ) -> tuple[str, Compared | None]:
     """Each comparison must hold; one that contradicts is enough against it."""
     rank = (CONTRADICTS, OPEN, HOLDS)
-    usable = [one for one in compared if one.figure]
+    usable = [one for one in compared if one.estimate]
     decisive = min(usable, key=lambda one: (rank.index(one.state), _room(one, bounds)))
     if decisive.state == CONTRADICTS:
         return NOT_REPRODUCED, decisive
@@ -214,21 +216,21 @@ def _every(
 
 
 def _room(one: Compared, bounds: tuple[float, float]) -> float:
-    """How far the figure lies within the nearer bound; negative without."""
-    assert one.figure
-    return min(one.figure.value - bounds[0], bounds[1] - one.figure.value)
+    """How far the estimate lies within the nearer bound; negative without."""
+    assert one.estimate
+    return min(one.estimate.value - bounds[0], bounds[1] - one.estimate.value)
 
 
 def _extreme(
     claim: Claim, bounds: tuple[float, float], compared: Sequence[Compared]
 ) -> tuple[str, Compared | None]:
-    """The largest (or smallest) figure decides; what was not measured could only be more extreme."""
+    """The largest (or smallest) estimate decides; what was not measured could only be more extreme."""
     sign = 1 if claim.of == "largest" else -1
-    usable = [one for one in compared if one.figure]
-    decisive = max(usable, key=lambda one: sign * one.figure.value if one.figure else 0.0)
-    assert decisive.figure
+    usable = [one for one in compared if one.estimate]
+    decisive = max(usable, key=lambda one: sign * one.estimate.value if one.estimate else 0.0)
+    assert decisive.estimate
     outward = bounds[1] if sign > 0 else -bounds[0]
-    beyond = sign * decisive.figure.value >= outward
+    beyond = sign * decisive.estimate.value >= outward
     if decisive.state == HOLDS and (len(usable) == len(compared) or math.isinf(outward)):
         return REPRODUCED, decisive
     if decisive.state == CONTRADICTS and (len(usable) == len(compared) or beyond):

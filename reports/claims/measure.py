@@ -1,4 +1,4 @@
-"""What the runs say of a claim's comparison: its cells from one run, and the figure with its interval."""
+"""What the runs say of a claim's comparison: its cells from one run, and the estimate with its interval."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOLDS, CONTRADICTS, OPEN, MISSING = "holds", "contradicts", "undecided", "not me
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A ratio, a difference of shares or a share, with its 95 % interval over `count` rounds or samples.
 
     `low` and `high` are None for a single round, which says nothing about noise.
@@ -37,11 +37,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Compared:
-    """One comparison of a claim; where `figure` is None, `reason` says why."""
+    """One comparison of a claim; where `estimate` is None, `reason` says why."""
 
     label: str
     run: str
-    figure: Figure | None
+    estimate: Estimate | None
     state: str
     reason: str
 
@@ -134,12 +134,14 @@ def invalid(cells: Cells) -> str:
     return f"{INVALID}: {'; '.join(f'{name} ({why})' for name, why in bad.items())}" if bad else ""
 
 
-def figure(claim: Claim, group: Sequence[Want], cells: Cells, matrix: Matrix, profile: str) -> Figure | str:
-    """Return the figure of one comparison, or why its cells give none."""
+def estimate(
+    claim: Claim, group: Sequence[Want], cells: Cells, matrix: Matrix, profile: str
+) -> Estimate | str:
+    """Return the estimate of one comparison, or why its cells give none."""
     if claim.metric == "size":
         above, below = (int(cells[want].artifact["bytes"]) for want in group)
         share = above / below
-        return Figure(share, share, share, 1)
+        return Estimate(share, share, share, 1)
     if claim.metric in ACCURACY:
         return _accuracy(claim.metric, group, cells)
     if any(not one.timings for one in cells.values()):
@@ -150,7 +152,7 @@ def figure(claim: Claim, group: Sequence[Want], cells: Cells, matrix: Matrix, pr
     if claim.of == "trend":
         return _trend(lines)
     found = by_round.paired_ratio(*lines)
-    return Figure(found.value, found.low, found.high, found.pairs) if found else NO_ROUND
+    return Estimate(found.value, found.low, found.high, found.pairs) if found else NO_ROUND
 
 
 def _by_round(metric: str, want: Want, cells: Cells, matrix: Matrix, profile: str) -> dict[Round, float]:
@@ -174,7 +176,7 @@ def _speed(one: Measured, matrix: Matrix, profile: str) -> dict[Round, float]:
     return {number: 1e9 / value for number, value in latencies.items() if value}
 
 
-def _trend(lines: Sequence[Mapping[Round, float]]) -> Figure | str:
+def _trend(lines: Sequence[Mapping[Round, float]]) -> Estimate | str:
     """Return how many pairs of steps are in order, as a share: the median over rounds."""
     rounds = sorted(set.intersection(*(set(line) for line in lines)))
     shares = []
@@ -183,10 +185,10 @@ def _trend(lines: Sequence[Mapping[Round, float]]) -> Figure | str:
         pairs = [(values[i], values[j]) for j in range(len(values)) for i in range(j)]
         shares.append(sum(first < second for first, second in pairs) / len(pairs))
     found = by_round.summarize(shares)
-    return Figure(found.median, *by_round.bootstrap(shares), len(shares)) if found else NO_ROUND
+    return Estimate(found.median, *by_round.bootstrap(shares), len(shares)) if found else NO_ROUND
 
 
-def _accuracy(metric: str, group: Sequence[Want], cells: Cells) -> Figure | str:
+def _accuracy(metric: str, group: Sequence[Want], cells: Cells) -> Estimate | str:
     order = [want for one in group for want in ((one, one.baseline) if metric == "top1-change" else (one,))]
     found: list[Accuracy] = []
     for want in order:
@@ -196,6 +198,6 @@ def _accuracy(metric: str, group: Sequence[Want], cells: Cells) -> Figure | str:
         found.append(one.accuracy)
     if metric == "top1-change":
         change = paired_answers.changes(found)
-        return Figure(*change) if change else "no sample"
+        return Estimate(*change) if change else "no sample"
     pair = paired_answers.compare(*found)
-    return Figure(pair.change, pair.low, pair.high, pair.samples) if pair else "no sample"
+    return Estimate(pair.change, pair.low, pair.high, pair.samples) if pair else "no sample"

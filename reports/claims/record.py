@@ -13,7 +13,15 @@ from typing import Any
 
 from bench.common import files
 from reports.claims import tell
-from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, VERDICTS, Device, Judged
+from reports.claims.judge import (
+    NOT_REPRODUCED,
+    NOT_TESTABLE,
+    REPRODUCED,
+    UNDECIDED,
+    VERDICTS,
+    DeviceUnderTest,
+    JudgedClaim,
+)
 from reports.run.metrics import round_of
 from reports.run.results import Run
 
@@ -29,7 +37,7 @@ SIGNS = {
 
 
 def document(
-    judged: Sequence[Judged], device: Device, runs: Sequence[Run], profile: str, dataset: str
+    judged: Sequence[JudgedClaim], device: DeviceUnderTest, runs: Sequence[Run], profile: str, dataset: str
 ) -> dict[str, Any]:
     """Return claims.json: every verdict with what it stands on, and the runs that were read."""
     counts = Counter(one.verdict for one in judged)
@@ -47,8 +55,8 @@ def document(
     }
 
 
-def _claim(one: Judged) -> dict[str, Any]:
-    claim, found = one.claim, one.figure
+def _claim(one: JudgedClaim) -> dict[str, Any]:
+    claim, found = one.claim, one.estimate
     note = ""
     if found and one.direction and one.verdict != NOT_TESTABLE:
         note = tell.of_value(claim, one.tolerance, found)
@@ -74,8 +82,8 @@ def _claim(one: Judged) -> dict[str, Any]:
                 "label": row.label,
                 "run": row.run,
                 "state": row.state,
-                "measured": asdict(row.figure) if row.figure else None,
-                "measured_text": tell.measured(claim, row.figure) if row.figure else "",
+                "measured": asdict(row.estimate) if row.estimate else None,
+                "measured_text": tell.measured(claim, row.estimate) if row.estimate else "",
                 "reason": row.reason,
             }
             for row in one.compared

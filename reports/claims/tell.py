@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from bench.plan.matrix import Matrix
 from reports.claims.catalogue import ACCURACY, Claim, Tolerance, Want, margin
-from reports.claims.measure import CONTRADICTS, HOLDS, MISSING, OPEN, Compared, Figure
+from reports.claims.measure import CONTRADICTS, HOLDS, MISSING, OPEN, Compared, Estimate
 from reports.run.wording import TIMES, counted, fixed, joined, percent, points, title
 
 SHOWN = 3  # comparisons that an explanation names
@@ -65,14 +65,14 @@ def expected(claim: Claim, tolerance: Tolerance, *, direction: bool = False) -> 
     return f"{words} {points(limit)} points" if claim.metric in ACCURACY else f"{words} {limit:.4g}{TIMES}"
 
 
-def measured(claim: Claim, figure: Figure) -> str:
-    """Return a figure with its interval in its unit: times, points of top-1, or per cent of pairs."""
+def measured(claim: Claim, estimate: Estimate) -> str:
+    """Return an estimate with its interval in its unit: times, points of top-1, or per cent of pairs."""
     tell, unit = _unit(claim)
     if claim.metric == "size":
-        return f"{tell(figure.value)}{unit}"
-    if figure.low is None or figure.high is None:
-        return f"{tell(figure.value)}{unit} [one round: no interval]"
-    return f"{tell(figure.value)}{unit} [{tell(figure.low)}, {tell(figure.high)}]"
+        return f"{tell(estimate.value)}{unit}"
+    if estimate.low is None or estimate.high is None:
+        return f"{tell(estimate.value)}{unit} [one round: no interval]"
+    return f"{tell(estimate.value)}{unit} [{tell(estimate.low)}, {tell(estimate.high)}]"
 
 
 def _unit(claim: Claim) -> tuple[Callable[[float], str], str]:
@@ -83,11 +83,11 @@ def _unit(claim: Claim) -> tuple[Callable[[float], str], str]:
     return lambda value: fixed(value, 2), TIMES
 
 
-def of_value(claim: Claim, tolerance: Tolerance, figure: Figure) -> str:
-    """Return how the figure lies to a value that speaks of another device."""
+def of_value(claim: Claim, tolerance: Tolerance, estimate: Estimate) -> str:
+    """Return how the estimate lies to a value that speaks of another device."""
     low, high = (claim.value * (1 + sign * tolerance.share) for sign in (-1, 1))
-    first = figure.value if figure.low is None else figure.low
-    last = figure.value if figure.high is None else figure.high
+    first = estimate.value if estimate.low is None else estimate.low
+    last = estimate.value if estimate.high is None else estimate.high
     inside, outside = low < first and last < high, last <= low or first >= high
     words = "lies within" if inside else "lies outside" if outside else "reaches across the edge of"
     return (
@@ -110,7 +110,7 @@ def explain(decisive: Compared | None, compared: Sequence[Compared]) -> str:
         others = [one.label for one in compared if one.state == where and one is not decisive]
         if others:
             told.append(f"{'also ' if decisive and decisive.state == where else ''}{words}: {_few(others)}")
-    told += dict.fromkeys(one.reason for one in compared if one.figure and one.reason)
+    told += dict.fromkeys(one.reason for one in compared if one.estimate and one.reason)
     lost = [one.reason for one in compared if one.state == MISSING]
     if lost:
         some = len(lost) < count

@@ -45,7 +45,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Speed:
+class SpeedVerdict:
     """The rounds of a cell in both runs, in `unit` (ms a query, or samples/s), and what they say.
 
     `ratio` is B over A in speed, None where the two are not comparable; `test` has its interval and
@@ -60,7 +60,7 @@ class Speed:
     verdict: str
     reason: str
     ratio: float | None = None
-    test: two_samples.Comparison | None = None
+    test: two_samples.TwoSampleTest | None = None
     adjusted: float | None = None
 
 
@@ -75,7 +75,7 @@ class Gain:
     a: Ratio | None = None
     b: Ratio | None = None
     change: float | None = None
-    test: two_samples.Comparison | None = None
+    test: two_samples.TwoSampleTest | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Answers:
 # -------------------------------------------------------------------------------- speed
 
 
-def speed(one: Measured, other: Measured, a: Run, b: Run, matrix: Matrix) -> Speed:
+def speed(one: Measured, other: Measured, a: Run, b: Run, matrix: Matrix) -> SpeedVerdict:
     """Return the rounds of a cell in run `a` (`one`) and run `b`; where they could decide, UNDECIDED
     without a reason: decided() gives the verdict once all cells are known."""
     scenario, percentile = one.cell.scenario, common_percentile(a, b, one.cell.scenario, matrix)
@@ -105,9 +105,9 @@ def speed(one: Measured, other: Measured, a: Run, b: Run, matrix: Matrix) -> Spe
     sides = {"A": (one, a), "B": (other, b)}
     untimed = [f"{side} {why}" for side, (cell, run) in sides.items() if (why := _untimed(cell, run))]
     if untimed:
-        return Speed(label, unit, (), (), INCOMPARABLE, joined(untimed))
+        return SpeedVerdict(label, unit, (), (), INCOMPARABLE, joined(untimed))
     values, others = (tuple(metric_by_round(cell, percentile, matrix).values()) for cell in (one, other))
-    found = Speed(label, unit, values, others, UNDECIDED, "")
+    found = SpeedVerdict(label, unit, values, others, UNDECIDED, "")
     lacking = [side for side, rounds in (("A", values), ("B", others)) if not rounds]
     if lacking:
         return replace(found, verdict=INCOMPARABLE, reason=f"LoadGen's log lacks it in {joined(lacking)}")
@@ -130,7 +130,7 @@ def _untimed(one: Measured, run: Run) -> str:
     return "" if one.timings else f"measured no performance (profile {run.profile})"
 
 
-def _unfit(found: Speed, one: Measured, other: Measured) -> str:
+def _unfit(found: SpeedVerdict, one: Measured, other: Measured) -> str:
     """Why these rounds can decide nothing, "" where they can."""
     reasons = []
     for side, cell, values in (("A", one, found.a), ("B", other, found.b)):
@@ -143,7 +143,7 @@ def _unfit(found: Speed, one: Measured, other: Measured) -> str:
     return ", ".join(reasons)
 
 
-def decided(cells: Sequence[Speed], limits: Limits) -> tuple[Speed, ...]:
+def decided(cells: Sequence[SpeedVerdict], limits: Limits) -> tuple[SpeedVerdict, ...]:
     """Return the cells with their verdicts and Holm's correction over all that can decide something."""
     fit = [index for index, one in enumerate(cells) if one.test and not one.reason]
     tests = [test for index in fit if (test := cells[index].test)]
@@ -157,7 +157,9 @@ def decided(cells: Sequence[Speed], limits: Limits) -> tuple[Speed, ...]:
     return tuple(told)
 
 
-def _verdict(one: Speed, test: two_samples.Comparison, tested: int, limits: Limits) -> tuple[str, str]:
+def _verdict(
+    one: SpeedVerdict, test: two_samples.TwoSampleTest, tested: int, limits: Limits
+) -> tuple[str, str]:
     """Return the verdict on a cell among `tested` ones, and what it rests on."""
     wide, told = 1 + limits.threshold, limits.told
     if max(test.high, 1 / test.low) <= wide:

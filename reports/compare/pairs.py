@@ -15,7 +15,7 @@ from bench.plan.matrix import Matrix
 from bench.runtimes.isa import NATIVE
 from reports.compare import judge
 from reports.compare.differences import Difference, differences, elsewhere
-from reports.compare.judge import Answers, Gain, Limits, Speed
+from reports.compare.judge import Answers, Gain, Limits, SpeedVerdict
 from reports.run.chapters import chapters, isa_title, scenario_rank
 from reports.run.results import BASELINE, Measured, Run
 from reports.run.wording import joined, points, title, weights_name
@@ -29,7 +29,7 @@ class Pair:
     b: Measured
     name: str
     elsewhere: tuple[str, ...]
-    speed: Speed
+    speed: SpeedVerdict
     gain: Gain | None
     answers: Answers
 

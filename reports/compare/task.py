@@ -15,18 +15,17 @@ from bench.common import files
 from bench.common.errors import RegressionError, UsageError, unknown
 from bench.plan import reading
 from bench.plan.matrix import Matrix
-from reports.compare import judge
-from reports.compare import tell as view
+from reports.compare import judge, tell
 from reports.compare.judge import Limits
 from reports.compare.pairs import Comparison, Pair, compare, group_of, variant_of
-from reports.run.results import read
+from reports.run.reading import read
 from reports.run.wording import counted, ratio
 
 # What can be written, by suffix.
 FORMATS: Mapping[str, Callable[[Comparison, Matrix], str]] = {
-    "html": view.html,
-    "json": lambda found, _: json.dumps(view.document(found), indent=1, ensure_ascii=False) + "\n",
-    "md": view.markdown,
+    "html": tell.html,
+    "json": lambda found, _: json.dumps(tell.document(found), indent=1, ensure_ascii=False) + "\n",
+    "md": tell.markdown,
 }
 USUAL = ("html", "json")
 COLOURS = {judge.FASTER: "green", judge.SLOWER: "red", judge.LOWER: "red", judge.HIGHER: "green"}
@@ -88,7 +87,7 @@ def _show(console: Console, found: Comparison, matrix: Matrix) -> None:
         console.print(f"differs, {row.name}: {row.a} -> {row.b}", markup=False, highlight=False)
     if found.only:
         console.print(f"{counted(len(found.only), 'cell')} in one run only; the files say which and why")
-    for line in (view.elsewhere(found), view.drift(found), view.summary(found)):
+    for line in (tell.elsewhere(found), tell.drift(found), tell.summary(found)):
         if line:
             console.print(line, markup=False, highlight=False)
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from itertools import groupby
+from dataclasses import asdict
 from typing import Any
-
-from markupsafe import Markup
 
 from bench.plan.cells import Cell
 from bench.plan.matrix import Matrix
 from reports.compare import judge
-from reports.compare.pairs import Comparison, Only, Pair, group_of, variant_of
-from reports.drawing import interval
+from reports.compare.pairs import Comparison, Only, Pair
+from reports.compare.rows import by_model, code_path, ratio_axis
 from reports.page.page import page, template
 from reports.page.parts import Reason
-from reports.run import wording
-from reports.run.results import Agreement, Measured, Run
-from reports.run.wording import counted, decimals_for, joined, ratio
-from reports.stats.by_round import Summary, summarize
+from reports.run.results import Measured, Run
+from reports.run.wording import counted, joined, ratio
 
 SCHEMA = 1
 # What a verdict looks like; the word itself is always beside it.
@@ -32,78 +27,15 @@ BADGES = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One pair: its medians, in the unit of its block, and its ratio drawn."""
-
-    pair: Pair
-    variant: str
-    a: Summary | None
-    b: Summary | None
-    drawing: Markup
-
-
-@dataclass(frozen=True)
-class Block:
-    """The pairs of one scenario at one batch, whose metric has `decimals`."""
-
-    title: str
-    batch: int
-    label: str
-    unit: str
-    decimals: int
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class Group:
-    """The pairs of one model with its weights under one ISA cap."""
-
-    title: str
-    anchor: str
-    blocks: tuple[Block, ...]
-    variants: tuple[Variant, ...]
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The rows of all blocks."""
-        return tuple(row for block in self.blocks for row in block.rows)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What does not depend on the scenario: artifact, worst agreement with FP32, kernel evidence.
-
-    `paths` are the code paths seen in A and in B, one a different scenario at most.
-    """
-
-    name: str
-    a: Measured
-    b: Measured
-    agreements: tuple[Agreement | None, Agreement | None]
-    paths: tuple[tuple[str, ...], tuple[str, ...]]
-
-    @property
-    def same_artifact(self) -> bool:
-        """Whether both ran the same bytes."""
-        return bool(self.a.artifact["sha256"] == self.b.artifact["sha256"])
-
-    @property
-    def same_path(self) -> bool:
-        """Whether the frameworks told the same of both."""
-        return self.paths[0] == self.paths[1]
-
-
 def html(found: Comparison, matrix: Matrix) -> str:
     """Return the comparison as one HTML document that needs nothing else."""
-    axis = _axis(found)
-    groups = _groups(found, matrix, axis)
-    return page("compare.html.j2", **_context(found), groups=groups, axis=axis)
+    axis = ratio_axis(found)
+    return page("compare.html.j2", **_context(found), groups=by_model(found, matrix, axis), axis=axis)
 
 
 def markdown(found: Comparison, matrix: Matrix) -> str:
     """Return the comparison in Markdown, for a comment or a job's summary."""
-    groups = _groups(found, matrix, _axis(found))
+    groups = by_model(found, matrix, ratio_axis(found))
     told = template("compare.md.j2", escape=False, md=_markdown_cell)
     return told.render(**_context(found), groups=groups)
 
@@ -184,67 +116,6 @@ def _context(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _axis(found: Comparison) -> interval.Scale:
-    bounds: list[float] = []
-    for one in found.pairs:
-        test = one.speed.test
-        bounds += [one.speed.ratio] if one.speed.ratio else []
-        bounds += [test.low, test.high] if test else []
-    return interval.scale(bounds, found.limits.threshold)
-
-
-def _groups(found: Comparison, matrix: Matrix, axis: interval.Scale) -> tuple[Group, ...]:
-    grouped: dict[str, list[Pair]] = {}
-    for one in found.pairs:
-        grouped.setdefault(group_of(one.a.cell, matrix), []).append(one)
-    return tuple(
-        Group(title, f"cells-{number}", _blocks(pairs, matrix, axis), _variants(pairs, matrix))
-        for number, (title, pairs) in enumerate(grouped.items(), 1)
-    )
-
-
-def _blocks(pairs: Iterable[Pair], matrix: Matrix, axis: interval.Scale) -> tuple[Block, ...]:
-    blocks = []
-    for (scenario, batch), of in groupby(pairs, key=lambda one: (one.a.cell.scenario, one.a.cell.batch)):
-        rows = tuple(_row(one, matrix, axis) for one in of)
-        speed = rows[0].pair.speed
-        shown = [side.median for row in rows for side in (row.a, row.b) if side]
-        name = wording.title(matrix.scenarios, scenario)
-        blocks.append(Block(name, batch, speed.label, speed.unit, decimals_for(shown), rows))
-    return tuple(blocks)
-
-
-def _row(one: Pair, matrix: Matrix, axis: interval.Scale) -> Row:
-    speed = one.speed
-    drawing = Markup("")
-    if speed.ratio:
-        low, high = (speed.test.low, speed.test.high) if speed.test else (None, None)
-        decided = speed.verdict in judge.DECIDED
-        drawing = interval.draw(speed.ratio, low, high, decided, axis)
-    return Row(one, variant_of(one.a.cell, matrix), summarize(speed.a), summarize(speed.b), drawing)
-
-
-def _variants(pairs: Iterable[Pair], matrix: Matrix) -> tuple[Variant, ...]:
-    grouped: dict[str, list[Pair]] = {}
-    for one in pairs:
-        grouped.setdefault(variant_of(one.a.cell, matrix), []).append(one)
-    return tuple(_variant(name, of) for name, of in grouped.items())
-
-
-def _variant(name: str, pairs: list[Pair]) -> Variant:
-    sides = ([one.a for one in pairs], [one.b for one in pairs])
-    worst = [
-        max((one.agreement for one in side if one.agreement), key=lambda one: one.max_abs_diff, default=None)
-        for side in sides
-    ]
-    paths = [tuple(dict.fromkeys(_path(one) for one in side)) for side in sides]
-    return Variant(name, pairs[0].a, pairs[0].b, (worst[0], worst[1]), (paths[0], paths[1]))
-
-
-def _path(one: Measured) -> str:
-    return "; ".join([one.evidence["summary"], *(f"warning: {told}" for told in one.evidence["warnings"])])
-
-
 def _only(cells: Iterable[Only]) -> dict[str, list[Reason]]:
     """Return the cells of only one run, by run and reason."""
     found: dict[str, dict[str, list[str]]] = {"A": {}, "B": {}}
@@ -299,7 +170,7 @@ def _side(one: Measured) -> dict[str, Any]:
         "artifact": dict(one.artifact),
         "accuracy": found and {"samples": found.samples, "top1": found.top1, "top5": found.top5},
         "agreement": one.agreement and asdict(one.agreement),
-        "evidence": _path(one),
+        "evidence": code_path(one),
     }
 
 

@@ -1,8 +1,8 @@
 """A run as one archive for deposit: an RO-Crate 1.1 in a zip, with the SHA-256 of every file.
 
-It holds what the run left (results, LoadGen's logs, audits, report), what made it (matrix and locks, by hash
-the very ones) and the tidy table. The same run gives the same bytes: names are sorted, dates are constant,
-nothing is compressed, because what a compressor writes depends on its version. reports.deposit.verify reads it.
+It holds what the run left (results, LoadGen's logs, audits, report), what made it and the tidy table. The
+same run gives the same bytes: names are sorted, dates are constant, nothing is compressed, because what a
+compressor writes depends on its version. reports.deposit.verify reads it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import subprocess
-import tarfile
-import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +19,7 @@ from urllib.parse import quote
 
 from invoke.vendor import yaml
 
-from bench.common.errors import BuildError, ResultError, UsageError
-from bench.device.environment import ARCHES
-from bench.plan.matrix import Matrix
-from images.making import lock
-from images.workspace import Workspace
+from bench.common.errors import UsageError
 from reports.deposit import tabular
 from reports.deposit.hashes import Content, digest
 from reports.run import wording
@@ -67,31 +59,23 @@ class Crate:
     files: int
 
 
-def write(run: Run, matrix: Matrix, root: Path) -> Crate:
-    """Write `run`'s table and archive into its folder export/; `root` is the checkout.
+def write(run: Run, table: Mapping[str, bytes], sources: Mapping[str, bytes]) -> Crate:
+    """Write `run`'s archive into its folder export/, with its `table` (tabular.write) and `sources`.
 
-    Raises UsageError without a report, ResultError where neither the checkout nor its history has the matrix
-    and the locks that the run was made with.
+    `sources` are what made the run, by their names in the archive: its very matrix and locks, CITATION.cff,
+    LICENSE. Raises UsageError without a report.
     """
-    folder = run.path / "export"
-    folder.mkdir(exist_ok=True)
-    table = tabular.files(run, matrix)
-    for name, data in table.items():
-        (folder / name).write_bytes(data)
-    with _sources(run, matrix, root) as sources:
-        citation = (root / "CITATION.cff").read_bytes()
-        content: dict[str, Content] = {**_left(run.path), **table, **sources, "CITATION.cff": citation}
-        content["LICENSE"] = root / "LICENSE"
-        graph = _graph(run, yaml.safe_load(citation), content)  # type: ignore[no-untyped-call]
-        document = {"@context": CONTEXT, "@graph": graph}
-        content[METADATA] = (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
-        target = folder / f"{run.name}.crate.zip"
-        partial = target.with_name(f"{target.name}.partial")
-        try:
-            _zip(partial, content)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+    content: dict[str, Content] = {**_left(run.path), **table, **sources}
+    citation = yaml.safe_load(sources["CITATION.cff"])  # type: ignore[no-untyped-call]
+    document = {"@context": CONTEXT, "@graph": _graph(run, citation, content)}
+    content[METADATA] = (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    target = tabular.folder(run) / f"{run.name}.crate.zip"
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        _zip(partial, content)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
     return Crate(target, digest(target), len(content))
 
 
@@ -103,52 +87,6 @@ def _left(run_dir: Path) -> dict[str, Content]:
     for folder in _FOLDERS:
         paths += [path for path in (run_dir / folder).rglob("*") if path.is_file()]
     return {path.relative_to(run_dir).as_posix(): path for path in paths}
-
-
-@contextmanager
-def _sources(run: Run, matrix: Matrix, root: Path) -> Iterator[dict[str, Content]]:
-    """The matrix and the locks that the run was made with: the checkout's, else its revision's."""
-    kit = run.facts["kit"]
-    found = _made_with(run, matrix, root)
-    if found is not None:
-        yield found
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["git", "-C", str(root), "archive", kit["revision"], "matrix.toml", "images/locks"]
-        try:
-            past = subprocess.run(words, capture_output=True).stdout
-        except FileNotFoundError:
-            past = b""
-        if past:
-            with tarfile.open(fileobj=io.BytesIO(past)) as archive:
-                archive.extractall(folder, filter="data")
-        found = _made_with(run, matrix, Path(folder))
-        if found is None:
-            changed = " with changes" if kit["dirty"] else ""
-            raise ResultError(
-                f"neither this checkout nor {kit['revision']}{changed} has the run's matrix and locks",
-                where=str(run.path),
-                remedy="check that revision out, or run again with this one",
-            )
-        yield found
-
-
-def _made_with(run: Run, matrix: Matrix, root: Path) -> dict[str, Content] | None:
-    """The matrix and locks of `root` by name, None unless they are those of the run."""
-    path = root / "matrix.toml"
-    if not path.is_file() or digest(path) != run.facts["kit"]["matrix_sha256"]:
-        return None
-    found: dict[str, Content] = {"matrix.toml": path}
-    for one in run.measured:
-        image, arch = matrix.frameworks[one.cell.framework].image, ARCHES[one.environment["machine"]]
-        path = Workspace(root).lock(image, arch)
-        try:
-            if lock.read(path).digest != one.environment["lock"]:
-                return None
-        except BuildError:
-            return None
-        found[f"locks/{path.name}"] = path
-    return found
 
 
 def _zip(target: Path, content: Mapping[str, Content]) -> None:

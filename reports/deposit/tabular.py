@@ -1,7 +1,7 @@
 """A run as one tidy table: a row for each cell and round, with a data dictionary.
 
-Built on reports.run.results, which lets no timing through that is not performance; such a cell has one row, without
-timings and with the reason. reports/deposit/dictionary.toml says what each column is, and orders them.
+Built on reports.run.reading, which lets no timing through that is not performance; such a cell has one row,
+without timings and with the reason. dictionary.toml says what each column is, and orders them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DICTIONARY = f"{CSV}-metadata.json"  # the name by which CSVW readers find it
 _LATENCIES = ("min", "mean", "p50", "p90", "p95", "p99", "p999", "max")
 _SEPARATOR = " | "
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,20 @@ def columns() -> tuple[Column, ...]:
     return tuple(Column(name, **facts) for name, facts in tomllib.loads(text).items())
 
 
+def folder(run: Run) -> Path:
+    """Return where a run is exported to."""
+    return run.path / "export"
+
+
+def write(run: Run, matrix: Matrix) -> dict[str, bytes]:
+    """Write the table's files into the run's folder export/ and return them by name."""
+    folder(run).mkdir(exist_ok=True)
+    table = files(run, matrix)
+    for name, data in table.items():
+        (folder(run) / name).write_bytes(data)
+    return table
+
+
 def files(run: Run, matrix: Matrix) -> dict[str, bytes]:
     """Return the table as CSV and Parquet and its dictionary, by file name; the same run, the same bytes."""
     table = list(rows(run, matrix))
@@ -57,7 +71,7 @@ def files(run: Run, matrix: Matrix) -> dict[str, bytes]:
     }
 
 
-def rows(run: Run, matrix: Matrix) -> Iterator[Row]:
+def rows(run: Run, matrix: Matrix) -> Iterator[TableRow]:
     """Yield the rows: measured cells by name, round by round, then those without a result."""
     kit = run.facts.get("kit", {})
     common = {
@@ -76,7 +90,7 @@ def rows(run: Run, matrix: Matrix) -> Iterator[Row]:
         yield {**common, **_lost(lost)}
 
 
-def _lost(lost: NotMeasured) -> Row:
+def _lost(lost: NotMeasured) -> TableRow:
     cell = vars(lost.cell) if lost.cell else {}
     return {**cell, "cell": lost.id, "state": lost.state, "reason": lost.reason}
 
@@ -87,7 +101,7 @@ def _no_timing(one: Measured) -> str:
     return "the profile checks correctness: its timings are not performance"
 
 
-def _timing(one: Timing) -> Row:
+def _timing(one: Timing) -> TableRow:
     latency = one.latency_ns or {}
     return {
         "round": one.number,
@@ -105,10 +119,10 @@ def _timing(one: Timing) -> Row:
     }
 
 
-def _measured(one: Measured, matrix: Matrix) -> Row:
+def _measured(one: Measured, matrix: Matrix) -> TableRow:
     place, engine = one.environment, one.environment["engine"]
     framework = matrix.frameworks.get(one.cell.framework)
-    found: Row = {
+    found: TableRow = {
         "cell": one.cell.id,
         **vars(one.cell),
         "framework_version": one.versions.get(framework.package) if framework else None,
@@ -147,7 +161,7 @@ def _measured(one: Measured, matrix: Matrix) -> Row:
     return found
 
 
-def _csv(table: list[Row]) -> str:
+def _csv(table: list[TableRow]) -> str:
     """RFC 4180 with a header; booleans as XML Schema (and so CSVW) writes them."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, [column.name for column in columns()], lineterminator="\n")

@@ -17,8 +17,8 @@ from itertools import groupby
 from markupsafe import Markup
 
 from reports.drawing.axes import Scale, nice_ticks
+from reports.drawing.patterns import SLOTS
 
-SLOTS = 8  # patterns and colours in page/templates/style.css
 PITCH, WIDTH, GAP = 54.0, 36.0, 22.0  # of bars, and between groups
 LEFT, RIGHT, TOP, PLOT, BOTTOM = 58.0, 58.0, 30.0, 210.0, 50.0
 BAND = 0.42  # part of the plot kept for the markers, so that they never lie on bars
@@ -77,34 +77,6 @@ class Chart:
     marker_unit: str = PERCENT
     reference: float | None = None
     linked: str = BY_GROUP
-
-
-def defs() -> Markup:
-    """Return the patterns that every chart of the page shares; put it once into the body."""
-    return Markup('<svg class="defs" width="0" height="0" aria-hidden="true"><defs>{}</defs></svg>').format(
-        patterns()
-    )
-
-
-def patterns() -> Markup:
-    """Return a pattern for each slot."""
-    lines = (
-        "",
-        "M-1,7 L7,-1 M-1,1 L1,-1 M5,7 L7,5",
-        "M0,3 H6",
-        "M3,2 V4",
-        "M-1,-1 L7,7 M-1,5 L1,7 M5,-1 L7,1",
-        "M0,3 H6 M3,0 V6",
-        "M3,0 V6",
-        "M1,1 V3 M4,4 V6",
-    )
-    return Markup("").join(
-        Markup(
-            '<pattern id="p{0}" width="6" height="6" patternUnits="userSpaceOnUse">'
-            '<rect class="s{0}" width="6" height="6"/><path class="hatch" d="{1}"/></pattern>'
-        ).format(slot, path)
-        for slot, path in enumerate(lines)
-    )
 
 
 def draw(chart: Chart) -> Markup:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from reports.drawing import charts
+from reports.drawing import charts, patterns
 
 TEMPLATES = Path(__file__).parents[1] / "page" / "templates"
 WIDTH, MARGIN, TITLE = 1240, 16, 26  # of a composed figure, round its panels, and above each
@@ -56,7 +56,7 @@ def svg(panels: Sequence[tuple[str, Markup]]) -> str:
     return Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{1}" viewBox="0 0 {0} {1}">'
         '<style>{2}</style><defs>{3}</defs><rect class="paper" width="{0}" height="{1}"/>{4}</svg>'
-    ).format(right, y + line + MARGIN, Markup(style()), charts.patterns(), Markup("").join(parts))  # noqa: S704 - our own file
+    ).format(right, y + line + MARGIN, Markup(style()), patterns.patterns(), Markup("").join(parts))  # noqa: S704 - our own file
 
 
 @functools.cache

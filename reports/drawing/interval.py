@@ -16,7 +16,7 @@ WIDEST = math.log(10)  # beyond ten times (or a tenth) a mark stands at the edge
 
 
 @dataclass(frozen=True)
-class Scale:
+class LogAxis:
     """A logarithmic axis around 1, from 1/`end` to `end`; within `threshold` of 1 it is shaded."""
 
     end: float
@@ -28,13 +28,13 @@ class Scale:
         return WIDTH / 2 + share * (WIDTH / 2 - EDGE)
 
 
-def scale(ratios: Iterable[float], threshold: float) -> Scale:
+def log_axis(ratios: Iterable[float], threshold: float) -> LogAxis:
     """Return the axis that holds all `ratios` and at least twice the threshold."""
     furthest = max([abs(math.log(one)) for one in ratios], default=0.0)
-    return Scale(math.exp(min(WIDEST, max(furthest, 2 * math.log(1 + threshold)))), threshold)
+    return LogAxis(math.exp(min(WIDEST, max(furthest, 2 * math.log(1 + threshold)))), threshold)
 
 
-def draw(ratio: float, low: float | None, high: float | None, decided: bool, on: Scale) -> Markup:
+def draw(ratio: float, low: float | None, high: float | None, decided: bool, on: LogAxis) -> Markup:
     """Return the drawing: a filled diamond where the verdict is decided, else an open circle."""
     x, y = on.x(ratio), HEIGHT / 2
     left, right = on.x(1 / (1 + on.threshold)), on.x(1 + on.threshold)

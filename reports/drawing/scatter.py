@@ -14,7 +14,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from reports.drawing.axes import Scale, nice_ticks
-from reports.drawing.charts import SLOTS
+from reports.drawing.patterns import SLOTS
 
 WIDTH, HEIGHT = 560.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 30.0, 46.0

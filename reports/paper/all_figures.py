@@ -6,7 +6,7 @@ cells for is not drawn: it is named, with the command that measures it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from markupsafe import Markup
@@ -17,27 +17,33 @@ from reports.chapter.timings import Block, Row, bar
 from reports.drawing import charts
 from reports.drawing.downloads import csv_url
 from reports.paper import csv_rows
-from reports.paper.one_figure import Figure, Lack, Panel, SizeTable, TimeTable, arch, here, lack, of_model
+from reports.paper.one_figure import Figure, Panel, SizeTable, TimeTable
 from reports.paper.printed import FIGURES, PaperFigure
+from reports.paper.source import Lack, Source
 from reports.paper.swept_figures import swept
-from reports.run.results import Run
+from reports.run.results import Beside, Run
 from reports.run.wording import joined, significant, speedup
 
 
-def figures(run: Run, of: Sequence[ChapterView], matrix: Matrix) -> tuple[Figure, ...]:
-    """Return the seven figures; only the first where the run measures no performance."""
-    leads = [view for view in of if view.chapter.leads]
-    made = [_first(FIGURES[0], run, leads, matrix)]
+def figures(
+    run: Run, of: Sequence[ChapterView], beside: Mapping[str, Beside], matrix: Matrix
+) -> tuple[Figure, ...]:
+    """Return the seven figures; only the first where the run measures no performance.
+
+    `beside` has what lies beside the run, by sweep.
+    """
+    source = Source.of(run, matrix, of)
+    made = [_first(FIGURES[0], source)]
     if run.performance:
-        made += [_scenarios(paper, run, leads, matrix) for paper in FIGURES[1:5]]
-        made += [swept(paper, run, leads, matrix) for paper in FIGURES[5:]]
+        made += [_scenarios(paper, source) for paper in FIGURES[1:5]]
+        made += [swept(paper, source, beside[paper.sweep]) for paper in FIGURES[5:]]
     return tuple(made)
 
 
-def _first(paper: PaperFigure, run: Run, leads: Sequence[ChapterView], matrix: Matrix) -> Figure:
-    shown = [view for model in paper.models for view in of_model(model, leads) if view.quality.chart]
+def _first(paper: PaperFigure, source: Source) -> Figure:
+    shown = [view for model in paper.models for view in source.of_model(model) if view.quality.chart]
     titles = tuple(view.chapter.title for view in shown)
-    absent = [model for model in paper.models if not any(one.quality.chart for one in of_model(model, leads))]
+    absent = [model for model in paper.models if not any(one.quality.chart for one in source.of_model(model))]
     pairs = {
         (row.variant.name, view.chapter.title): (row, accuracy)
         for view in shown
@@ -49,57 +55,56 @@ def _first(paper: PaperFigure, run: Run, leads: Sequence[ChapterView], matrix: M
     counts = f"; top-1 on {images} images" if samples else "; no top-1 was measured"
     return Figure(
         paper,
-        here(run, shown) + counts,
+        source.here(shown) + counts,
         panels=tuple(
             Panel(view.chapter.title, view.quality.chart, f"{view.chapter.anchor}-size") for view in shown
         ),
-        lacks=lack(run, matrix, paper, absent, ""),
+        lacks=source.lack(paper, absent, ""),
         sizes=SizeTable(
             titles, tuple((name, tuple(pairs.get((name, model)) for model in titles)) for name in names)
         ),
-        csv=csv_url(csv_rows.SIZE_COLUMNS, csv_rows.size_rows(run, pairs.values())) if pairs else "",
+        csv=csv_url(csv_rows.SIZE_COLUMNS, csv_rows.size_rows(source.run, pairs.values())) if pairs else "",
     )
 
 
-def _scenarios(paper: PaperFigure, run: Run, leads: Sequence[ChapterView], matrix: Matrix) -> Figure:
+def _scenarios(paper: PaperFigure, source: Source) -> Figure:
     """Return one of Figures 2 to 5: a panel for each model and scenario."""
-    if paper.arch != arch(run, matrix):
-        return Figure(paper, "", lacks=lack(run, matrix, paper, paper.models, f"needs {paper.device}"))
+    if paper.arch != source.arch:
+        return Figure(paper, "", lacks=source.lack(paper, paper.models, f"needs {paper.device}"))
     whole = len(paper.models) == 1
     panels: list[Panel] = []
     times: list[TimeTable] = []
     rows: list[tuple[str, Block, Row]] = []
-    for view in (view for model in paper.models for view in of_model(model, leads)):
+    for view in (view for model in paper.models for view in source.of_model(model)):
         found = [_part(block, paper) for block in view.blocks.answers if not _sweep_of(view, block)]
         found = [block for block in found if any(row.metric for row in block.rows)]
         for block in found:
             label = f"{view.chapter.title}, {block.title}"
-            chart = block.chart if whole else _with_speedups(label, paper, block, matrix)
+            chart = block.chart if whole else _with_speedups(label, paper, block, source.matrix)
             panels.append(Panel(label, chart, block.id if whole else ""))
             rows += [(label, block, row) for row in block.rows]
         if found:
             times.append(TimeTable(view.chapter.title, tuple(found), _lines(found)))
     return Figure(
         paper,
-        here(run, leads),
+        source.here(source.leads),
         panels=tuple(panels),
-        lacks=_missing_scenarios(paper, run, times, leads, matrix),
+        lacks=_missing_scenarios(paper, source, times),
         times=tuple(times),
-        csv=csv_url(csv_rows.TIME_COLUMNS, csv_rows.time_rows(run, rows)) if rows else "",
+        csv=csv_url(csv_rows.TIME_COLUMNS, csv_rows.time_rows(source.run, rows)) if rows else "",
     )
 
 
-def _missing_scenarios(
-    paper: PaperFigure, run: Run, times: Sequence[TimeTable], leads: Sequence[ChapterView], matrix: Matrix
-) -> tuple[Lack, ...]:
+def _missing_scenarios(paper: PaperFigure, source: Source, times: Sequence[TimeTable]) -> tuple[Lack, ...]:
     shown = {one.model: [block.title for block in one.blocks] for one in times}
     lacks: list[Lack] = []
     for model in paper.models:
-        have = [name for view in of_model(model, leads) for name in shown.get(view.chapter.title, ())]
-        without = [one.title for one in matrix.scenarios.values() if one.title not in have]
+        planned = source.of_model(model)
+        have = [name for view in planned for name in shown.get(view.chapter.title, ())]
+        without = [one.title for one in source.matrix.scenarios.values() if one.title not in have]
         if without:
-            why = _why(of_model(model, leads), without)
-            lacks += lack(run, matrix, paper, [model], why, f", {joined(without)}" if have else "")
+            why = _why(planned, without)
+            lacks += source.lack(paper, [model], why, f", {joined(without)}" if have else "")
     return tuple(lacks)
 
 

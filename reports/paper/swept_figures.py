@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bench.plan.matrix import Matrix
 from reports.chapter.by_batch import BatchSweep
 from reports.chapter.by_isa import IsaView
-from reports.chapter.chapter_view import ChapterView, views
+from reports.chapter.chapter_view import views
 from reports.drawing.downloads import csv_url
 from reports.paper import csv_rows
-from reports.paper.one_figure import Figure, Lack, Panel, arch, here, lack
+from reports.paper.one_figure import Figure, Panel
 from reports.paper.printed import HARDWARE, PaperFigure
-from reports.run.beside import sibling
+from reports.paper.source import Lack, Source
 from reports.run.command import measures
-from reports.run.results import Run
+from reports.run.results import Beside
 from reports.run.wording import joined, moment, title
 
 
-def swept(paper: PaperFigure, run: Run, leads: Sequence[ChapterView], matrix: Matrix) -> Figure:
-    """Return Figure 6 or 7: from this run's own sweep, else from the one beside it."""
-    origin, why, source = "", "", run
-    found = _sweeps(paper, leads)
+def swept(paper: PaperFigure, own: Source, beside: Beside) -> Figure:
+    """Return Figure 6 or 7: from this run's own sweep, else from the one `beside` it."""
+    origin, source, matrix = "", own, own.matrix
+    found = _sweeps(paper, own)
+    if not found and (other := beside.run):
+        source = Source.of(other, matrix, views(other, matrix))
+        found = _sweeps(paper, source)
+        origin = f"run {other.name}, measured {moment(other.facts.get('updated'))}"
     if not found:
-        other, why = sibling(run, paper.sweep)
-        if other:
-            source = other
-            leads = [view for view in views(other, matrix) if view.chapter.leads]
-            found = _sweeps(paper, leads)
-            origin = f"run {other.name}, measured {moment(other.facts.get('updated'))}"
-    if not found:
-        return Figure(paper, "", lacks=lack(run, matrix, paper, paper.models, why))
+        return Figure(paper, "", lacks=own.lack(paper, paper.models, beside.why))
     main = [title(matrix.frameworks, name) for name in paper.frameworks]
     panels = [Panel(label, svg) for one in found for label, svg in one.charts]
     panels.sort(key=lambda one: [*main, _framework(one)].index(_framework(one)))
     rows = list(csv_rows.steps(found))
     return Figure(
         paper,
-        f"{here(source, leads)}{_instead(paper, source, matrix)}",
+        f"{source.here(source.leads)}{_instead(paper, matrix)}",
         origin,
         panels=tuple(one for one in panels if _framework(one) in main),
         more=tuple(one for one in panels if _framework(one) not in main),
-        lacks=_other_device(paper, source, matrix) if paper.sweep == "batch" else (),
+        lacks=_other_device(paper, source) if paper.sweep == "batch" else (),
         sweeps=tuple(one for one in found if isinstance(one, BatchSweep)),
         isas=tuple(one for one in found if isinstance(one, IsaView)),
-        csv=csv_url(csv_rows.TIME_COLUMNS, csv_rows.time_rows(source, rows)),
+        csv=csv_url(csv_rows.TIME_COLUMNS, csv_rows.time_rows(source.run, rows)),
     )
 
 
@@ -52,7 +47,7 @@ def _framework(panel: Panel) -> str:
     return panel.label.partition(",")[0]
 
 
-def _instead(paper: PaperFigure, run: Run, matrix: Matrix) -> str:
+def _instead(paper: PaperFigure, matrix: Matrix) -> str:
     """Return how one machine stands for the paper's two."""
     if paper.sweep == "isa":
         names = [
@@ -64,18 +59,18 @@ def _instead(paper: PaperFigure, run: Run, matrix: Matrix) -> str:
     return "; every framework on this one device"
 
 
-def _other_device(paper: PaperFigure, run: Run, matrix: Matrix) -> tuple[Lack, ...]:
+def _other_device(paper: PaperFigure, source: Source) -> tuple[Lack, ...]:
     """Return the panels of Figure 6 that the paper measured on a device of the other architecture."""
-    pi = arch(run, matrix) != "arm64"
+    pi, matrix = source.arch != "arm64", source.matrix
     names = [name for name in paper.frameworks if (name == "tflite") == pi]
     what = (
         f"{joined(title(matrix.frameworks, name) for name in names)} on {'the Raspberry Pi' if pi else 'x86'}"
     )
-    command = measures(run, matrix, "rpi4" if pi else "host", frameworks=names, sweep=paper.sweep)
+    command = measures(source.run, matrix, "rpi4" if pi else "host", frameworks=names, sweep=paper.sweep)
     return (Lack(what, "", command),)
 
 
-def _sweeps(paper: PaperFigure, leads: Sequence[ChapterView]) -> list[BatchSweep | IsaView]:
+def _sweeps(paper: PaperFigure, source: Source) -> list[BatchSweep | IsaView]:
     if paper.sweep == "batch":
-        return [sweep for view in leads for sweep in view.blocks.sweeps]
-    return [view.isas for view in leads if view.isas]
+        return [sweep for view in source.leads for sweep in view.blocks.sweeps]
+    return [view.isas for view in source.leads if view.isas]

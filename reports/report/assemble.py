@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.common import files
 from bench.plan.matrix import Matrix
 from reports.chapter.accuracy import FP32_LIMIT, ZOO
 from reports.chapter.chapter_view import views
 from reports.claims import catalogue, record
-from reports.drawing import charts
+from reports.drawing import patterns
 from reports.page.page import page
 from reports.paper.all_figures import figures
 from reports.paper.tables import tables
 from reports.report import provenance
 from reports.run import command
-from reports.run.results import Run, read
+from reports.run.beside import beside
+from reports.run.reading import read
+from reports.run.results import Beside, Run
 from reports.stats import by_round
 from reports.stats.paired_answers import ALPHA
 
@@ -26,14 +30,18 @@ def render(run_dir: Path, matrix: Matrix) -> Path:
     A damaged result is listed as failed; raises ResultError when run.json itself is unusable.
     """
     target = run_dir / "report.html"
-    files.replace(target, html(read(run_dir), matrix))
+    run = read(run_dir)
+    files.replace(target, html(run, matrix, beside(run, matrix.sweeps), record.read(run)))
     return target
 
 
-def html(run: Run, matrix: Matrix) -> str:
-    """Return the report of `run` as one HTML document that needs nothing else."""
+def html(run: Run, matrix: Matrix, swept: Mapping[str, Beside], verdicts: Mapping[str, Any] | None) -> str:
+    """Return the report of `run` as one HTML document that needs nothing else.
+
+    `swept` are the sweeps beside it, `verdicts` those on the paper's claims, None where there are none.
+    """
     found = views(run, matrix)
-    drawn = figures(run, found, matrix)
+    drawn = figures(run, found, swept, matrix)
     measured = [one for view in found for variant in view.chapter.variants for one in variant.measured]
     return page(
         "report.html.j2",
@@ -45,7 +53,7 @@ def html(run: Run, matrix: Matrix) -> str:
         harness=run.facts.get("harness") or {},
         profile=matrix.profiles.get(run.profile),
         platform=matrix.platforms.get(run.platform),
-        defs=charts.defs(),
+        defs=patterns.defs(),
         views=found,
         figures=drawn,
         drawn={panel.drawn for figure in drawn for panel in figure.panels},
@@ -62,7 +70,7 @@ def html(run: Run, matrix: Matrix) -> str:
         machine_state=provenance.machine_state(run.measured),
         command=command.command(run, matrix),
         yours=command.yours(run),
-        verdicts=record.read(run),
+        verdicts=verdicts,
         judging=command.claims(run, matrix),
         claimed=catalogue.load(matrix),
         signs=record.SIGNS,

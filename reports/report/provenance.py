@@ -8,8 +8,7 @@ from typing import Any
 from bench.plan.matrix import Matrix
 from reports.page.parts import Reason, Table
 from reports.run.results import Failure, Measured, Run
-from reports.run.wording import SLOWED, counted, joined, known, memory, title
-from reports.run.wording import value_range as _values
+from reports.run.wording import SLOWED, counted, joined, known, memory, title, value_range
 
 NOT_TOLD = "not told by this machine"
 
@@ -179,7 +178,7 @@ def settings(run: Run, matrix: Matrix, kind: str) -> Table:
         (
             key,
             *(
-                _values(getattr(one, kind).get(key) for one in cells if one.cell.scenario == name)
+                value_range(getattr(one, kind).get(key) for one in cells if one.cell.scenario == name)
                 for name in scenarios
             ),
         )
@@ -197,17 +196,20 @@ def machine_state(measured: Sequence[Measured]) -> Table:
     edges = [state[when] for state in states for when in ("before", "after")]
     looked = [state["during"] for state in states if state["during"]]
     rows = [
-        ("Cores it may use", _values(place["cores"] for place in places)),
-        ("Threads", _values(place["threads"] for place in places)),
-        ("Memory limit", _values(memory(limit) if limit else "none" for limit in limits)),
-        ("Emulated", _values(known(place["emulated"]) for place in places)),
-        ("Seeds", _values(seeds)),
-        ("Governor", _values(state["governor"] for state in edges)),
+        ("Cores it may use", value_range(place["cores"] for place in places)),
+        ("Threads", value_range(place["threads"] for place in places)),
+        ("Memory limit", value_range(memory(limit) if limit else "none" for limit in limits)),
+        ("Emulated", value_range(known(place["emulated"]) for place in places)),
+        ("Seeds", value_range(seeds)),
+        ("Governor", value_range(state["governor"] for state in edges)),
         *_course(states, "frequency_mhz", "Frequency (MHz)"),
         *_course(states, "temperature_c", "Temperature (°C)"),
         ("Throttling is told by", joined(_witnesses(edges)) or None),
-        ("Looked at during a round", _values(one["samples"] for one in looked) if looked else None),
-        ("Processor time of that (s)", _values(one["read_seconds"] for one in looked) if looked else None),
+        ("Looked at during a round", value_range(one["samples"] for one in looked) if looked else None),
+        (
+            "Processor time of that (s)",
+            value_range(one["read_seconds"] for one in looked) if looked else None,
+        ),
     ]
     told = [(name, NOT_TOLD if value in (None, "\N{EN DASH}") else str(value)) for name, value in rows]
     return Table(("What", "Value, or range over the cells"), tuple(told))
@@ -218,7 +220,7 @@ def _course(states: Sequence[Mapping[str, Any]], fact: str, name: str) -> Iterab
     for when in ("before", "during", "after"):
         found = [state[when][fact] for state in states if state[when]]
         values = [v for one in found for v in ([one["min"], one["max"]] if isinstance(one, dict) else [one])]
-        yield f"{name} {when}", _values(values)
+        yield f"{name} {when}", value_range(values)
 
 
 def _witnesses(edges: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,22 +1,20 @@
-"""A published set against the same cells measured here: what must be equal, what may differ, and how much.
+"""Verdicts on a published set: what must be equal, what may differ, and how much.
 
-A is the set, B is this machine. Where the same bytes ran through the same code path, answers and logits
-must be equal to the bit. Milliseconds do not travel, so speed is judged by the paper's speedup over FP32.
-Nothing is judged across code paths.
+Where the same bytes ran through the same code path, answers and logits must be equal to the bit. Milliseconds
+do not travel, so speed is judged by the paper's speedup over FP32. Nothing is judged across code paths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bench.plan.cells import Cell
 from bench.plan.matrix import Matrix
 from reports.compare.judge import INCOMPARABLE
-from reports.compare.pairs import Comparison, Pair, compare, name_of
-from reports.run.kernels import highest
-from reports.run.results import BASELINE, FAILED, Measured, Run
+from reports.compare.pairs import Comparison, Pair, compare
+from reports.reproduce.pairs import Repeated, repeated
+from reports.run.results import BASELINE, Measured, Run
 from reports.run.wording import counted, joined
 
 AGREES, DIFFERS = "agrees", "differs"
@@ -35,7 +33,7 @@ class Half:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedCell:
     """One published cell; `pair` is None where there is no result of it here."""
 
     cell: Cell
@@ -62,7 +60,7 @@ class Reproduction:
     """The cells of the set that were asked for; `images` says what an image is that is not the published."""
 
     comparison: Comparison
-    cells: tuple[Judged, ...]
+    cells: tuple[JudgedCell, ...]
     images: Mapping[str, str]
 
     def count(self, verdict: str) -> int:
@@ -70,89 +68,21 @@ class Reproduction:
         return sum(one.verdict == verdict for one in self.cells)
 
 
-def reproduction(
+def judge(
     published: Run, here: Run, matrix: Matrix, left_out: Mapping[str, str], images: Mapping[str, str]
 ) -> Reproduction:
     """Judge every cell of `published`; `left_out` says, by cell id, why a cell was not tried here."""
     found = compare(published, here, matrix)
-    pairs = {pair.a.cell: pair for pair in found.pairs}
-    lost = {one.id: (one.state, one.reason) for one in here.not_measured}
-    judged = []
-    for one in published.measured:
-        name = name_of(one.cell, matrix)
-        if pair := pairs.get(one.cell):
-            others = other_path(pair.a, pair.b, matrix)
-            judged.append(Judged(one.cell, name, _outputs(pair, others), _speedup(pair, others), pair))
-        elif one.cell.id in left_out:
-            half = Half(INCOMPARABLE, left_out[one.cell.id])
-            judged.append(Judged(one.cell, name, half, half))
-        else:
-            state, reason = lost.get(one.cell.id, (FAILED, "it has no result"))
-            half = Half(
-                DIFFERS if state == FAILED else INCOMPARABLE, f"{state} here: {reason.splitlines()[0]}"
-            )
-            judged.append(Judged(one.cell, name, half, half))
-    return Reproduction(found, tuple(judged), images)
+    return Reproduction(found, tuple(_judged(one) for one in repeated(found, matrix, left_out)), images)
 
 
-def only(run: Run, ids: set[str]) -> Run:
-    """Return a run without the cells that were not asked for."""
-    return replace(
-        run,
-        measured=tuple(one for one in run.measured if one.cell.id in ids),
-        not_measured=tuple(one for one in run.not_measured if one.id in ids),
+def _judged(one: Repeated) -> JudgedCell:
+    if one.pair is None:
+        half = Half(DIFFERS if one.failed else INCOMPARABLE, one.reason)
+        return JudgedCell(one.cell, one.name, half, half)
+    return JudgedCell(
+        one.cell, one.name, _outputs(one.pair, one.others), _speedup(one.pair, one.others), one.pair
     )
-
-
-def other_path(one: Measured, other: Measured, matrix: Matrix) -> tuple[str, ...]:
-    """Return why two measurements did not run the same bytes through the same code path; empty: they did."""
-    return tuple(_others(one, other, matrix))
-
-
-def _others(one: Measured, other: Measured, matrix: Matrix) -> Iterator[str]:
-    a, b = one.environment, other.environment
-    if one.artifact["sha256"] != other.artifact["sha256"]:
-        yield "another artifact"
-    if one.dataset != other.dataset:
-        yield f"other images ({other.dataset})"
-    if a["lock"] != b["lock"]:
-        names = [name for name in one.versions if one.versions[name] != other.versions.get(name)]
-        yield f"other packages ({joined(names) or 'their wheels'})"
-    if a["emulated"] != b["emulated"]:
-        yield f"emulated {'there' if a['emulated'] else 'here'}"
-    if a["threads"] != b["threads"]:
-        yield f"{a['threads']} threads there, {b['threads']} here"
-    if _path(one) != _path(other):
-        ours, theirs = (
-            highest(other.evidence["facts"]) or "unnamed",
-            highest(one.evidence["facts"]) or "unnamed",
-        )
-        told = f"up to {theirs} there, {ours} here" if ours != theirs else "see the evidence"
-        yield f"another code path ({told})"
-    elif not _tells_all(one) and _levels(one, matrix) != _levels(other, matrix):
-        at_first, at_last = (joined(_levels(side, matrix)) or "none" for side in (one, other))
-        yield f"kernels that are not named, on other instruction sets ({at_first} there, {at_last} here)"
-
-
-def _path(one: Measured) -> dict[str, Any]:
-    """The kernel evidence that is the same whenever the same code ran.
-
-    Of oneDNN's log that is which kernels it names: how often depends on what it had cached.
-    """
-    facts = dict(one.evidence["facts"])
-    return {**facts, "onednn_kernels": sorted(facts.get("onednn_kernels", {}))}
-
-
-def _tells_all(one: Measured) -> bool:
-    """Whether the evidence tells the instruction set of every convolution and dense layer."""
-    isa = one.evidence["facts"].get("isa") or {}
-    return bool(isa.get("highest")) and not isa.get("unnamed")
-
-
-def _levels(one: Measured, matrix: Matrix) -> list[str]:
-    """The instruction-set levels of the CPU that measured."""
-    flags = set(one.environment["cpu_flags"])
-    return [isa.title for isa in matrix.isas.values() if set(isa.flags) <= flags]
 
 
 def _outputs(pair: Pair, others: tuple[str, ...]) -> Half:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +11,14 @@ from rich.console import Console
 from bench.common import files
 from bench.common.errors import DisagreesError
 from bench.plan.matrix import Matrix
-from reports.compare import tell
 from reports.compare.judge import INCOMPARABLE
-from reports.compare.pairs import group_of, variant_of
-from reports.page.page import page
-from reports.reproduce.judge import (
-    AGREES,
-    DIFFERS,
-    TOLERANCE,
-    VERDICTS,
-    Judged,
-    Reproduction,
-    only,
-    reproduction,
-)
-from reports.run.results import BASELINE, Run, read
-from reports.run.wording import counted, joined
+from reports.reproduce import tell
+from reports.reproduce.judge import AGREES, DIFFERS, Reproduction, judge
+from reports.reproduce.pairs import only
+from reports.run.reading import read
+from reports.run.results import Run
+from reports.run.wording import counted
 
-SCHEMA = 1
-BADGES = {AGREES: "good", DIFFERS: "bad", INCOMPARABLE: "warn"}
 SHOWN = 12  # cells named in the error; the files name all
 
 
@@ -51,14 +37,8 @@ def report(
     """
     theirs = only(read(published), ids)
     ours = only(read(run_dir), ids) if (run_dir / "run.json").exists() else _nothing(theirs, run_dir)
-    found = reproduction(
-        theirs, ours, matrix, left_out, {name: told for name, told in images.items() if told}
-    )
-    for name, text in (
-        ("reproduction.html", html(found, matrix)),
-        ("reproduction.json", json.dumps(document(found), indent=1, ensure_ascii=False) + "\n"),
-        ("comparison.html", tell.html(found.comparison, matrix)),
-    ):
+    found = judge(theirs, ours, matrix, left_out, {name: told for name, told in images.items() if told})
+    for name, text in tell.written(found, matrix).items():
         files.replace(run_dir / name, text)
     _show(found, run_dir / "reproduction.html")
     _decide(found)
@@ -71,66 +51,6 @@ def _nothing(published: Run, run_dir: Path) -> Run:
     return Run(
         run_dir, run_dir.name, published.platform, published.profile, False, False, facts, (), (), (), (), ()
     )
-
-
-def html(found: Reproduction, matrix: Matrix) -> str:
-    """Return the side-by-side page, which needs nothing else."""
-    groups: dict[str, list[Judged]] = {}
-    for one in found.cells:
-        groups.setdefault(group_of(one.cell, matrix), []).append(one)
-    return page(
-        "reproduction.html.j2",
-        found=found,
-        a=found.comparison.a,
-        b=found.comparison.b,
-        groups=groups,
-        summary=summary(found),
-        badges=BADGES,
-        verdicts=VERDICTS,
-        agrees=AGREES,
-        differs=DIFFERS,
-        baseline=BASELINE,
-        tolerance=TOLERANCE,
-        median=statistics.median,
-        variant=lambda one: variant_of(one.cell, matrix),
-    )
-
-
-def summary(found: Reproduction) -> str:
-    """Return the outcome in a sentence."""
-    words = {
-        AGREES: ("agrees", "agree"),
-        DIFFERS: ("differs", "differ"),
-        INCOMPARABLE: ("is not comparable", "are not comparable"),
-    }
-    counts = [f"{n} {words[word][n != 1]}" for word in VERDICTS if (n := found.count(word))]
-    return f"Of {counted(len(found.cells), 'published cell')} {joined(counts)}."
-
-
-def document(found: Reproduction) -> dict[str, Any]:
-    """Return the outcome as a JSON document; a ratio is here over there, in speed."""
-    return {
-        "schema": SCHEMA,
-        "kind": "edgequant reproduction",
-        "tolerance": TOLERANCE,
-        "counts": {word: found.count(word) for word in VERDICTS},
-        "images": dict(found.images),
-        "cells": [_cell(one) for one in found.cells],
-        "comparison": tell.document(found.comparison),
-    }
-
-
-def _cell(one: Judged) -> dict[str, Any]:
-    gain, speed = (one.pair.gain, one.pair.speed) if one.pair else (None, None)
-    test = speed.test if speed else None
-    return {
-        "id": one.cell.id,
-        "name": one.name,
-        "verdict": one.verdict,
-        "outputs": asdict(one.outputs),
-        "speedup": {**asdict(one.speedup), "over_fp32": gain and asdict(gain)},
-        "speed": speed and {"ratio": speed.ratio, "low": test and test.low, "high": test and test.high},
-    }
 
 
 def _show(found: Reproduction, path: Path) -> None:
@@ -150,7 +70,7 @@ def _show(found: Reproduction, path: Path) -> None:
                 say(f"  {name}")
             if len(names) > SHOWN:
                 say(f"  and {len(names) - SHOWN} more")
-    say(f"{summary(found)} Report: {path}")
+    say(f"{tell.summary(found)} Report: {path}")
 
 
 def _decide(found: Reproduction) -> None:

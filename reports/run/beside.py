@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bench.common.errors import ResultError
-from reports.run.results import Run, read
+from reports.run.reading import read
+from reports.run.results import Beside, Run
 
 
-def sibling(run: Run, sweep: str) -> tuple[Run | None, str]:
-    """Return the run of `sweep` beside `run`, or None and why it cannot stand in ("" where none is there).
+def beside(run: Run, sweeps: Iterable[str]) -> dict[str, Beside]:
+    """Read the runs of `sweeps` that lie beside `run`, by sweep.
 
-    It stands in where it says the same of the same: platform, profile, machine and weights.
+    One stands in where it says the same of the same: platform, profile, machine and weights.
     """
+    return {sweep: _read(run, sweep) for sweep in sweeps}
+
+
+def _read(run: Run, sweep: str) -> Beside:
     folder = run.path.parent / f"{run.name}-{sweep}"
     if run.path.name != run.name or not (folder / "run.json").is_file():
-        return None, ""
+        return Beside(None)
     try:
         other = read(folder)
     except ResultError as error:
-        return None, f"run {folder.name} cannot be read: {error.message}"
+        return Beside(None, f"run {folder.name} cannot be read: {error.message}")
     differs = [name for name, get in _SAME.items() if get(run) != get(other)]
     if differs or not other.performance or not other.measured:
         why = f"differs in {' and '.join(differs)}" if differs else "has no timing to show"
-        return None, f"run {folder.name} {why}"
-    return other, ""
+        return Beside(None, f"run {folder.name} {why}")
+    return Beside(other)
 
 
 def _cpus(run: Run) -> set[str]:

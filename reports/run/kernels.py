@@ -14,7 +14,7 @@ from reports.run.wording import joined
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CodePath:
     """Which code path ran, for the scenarios in which it was the same one.
 
     `isa` is the highest instruction set seen, "" where the framework does not show it.
@@ -28,7 +28,7 @@ class Evidence:
     facts: str
 
 
-def evidence(chapter: Chapter, matrix: Matrix) -> tuple[Evidence, ...]:
+def code_paths(chapter: Chapter, matrix: Matrix) -> tuple[CodePath, ...]:
     """Return one row for each different code path of each variant."""
     return tuple(row for variant in chapter.variants for row in _rows(variant, matrix))
 
@@ -46,7 +46,7 @@ def highest_isa(facts: Mapping[str, Any], matrix: Matrix) -> str:
     return level.title if level else name
 
 
-def _rows(variant: Variant, matrix: Matrix) -> list[Evidence]:
+def _rows(variant: Variant, matrix: Matrix) -> list[CodePath]:
     paths: dict[tuple[str, tuple[str, ...], str, str], list[str]] = {}
     for one in variant.measured:
         facts = one.evidence["facts"]
@@ -58,7 +58,7 @@ def _rows(variant: Variant, matrix: Matrix) -> list[Evidence]:
             told,
         )
         paths.setdefault(path, []).append(_scenario(one))
-    return [Evidence(variant, joined(names), *path) for path, names in paths.items()]
+    return [CodePath(variant, joined(names), *path) for path, names in paths.items()]
 
 
 def _scenario(one: Measured) -> str:

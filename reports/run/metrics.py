@@ -22,15 +22,16 @@ def metric_by_round(one: Measured, percentile: int, matrix: Matrix) -> dict[Roun
     Rounds whose log lacks it or says 0 are not there.
     """
     throughput = matrix.scenarios[one.cell.scenario].metric == "throughput"
-    found = _by_round(one, _rate if throughput else _latency(f"p{percentile}"))
+    found = values_by_round(one, rate_of if throughput else latency_of(f"p{percentile}"))
     return {number: value for number, value in found.items() if value > 0}
 
 
-def _rate(timing: Timing) -> float | None:
+def rate_of(timing: Timing) -> float | None:
+    """Return samples a second."""
     return timing.rate
 
 
-def _latency(name: str) -> Callable[[Timing], float | None]:
+def latency_of(name: str) -> Callable[[Timing], float | None]:
     """Return the getter of a latency in milliseconds; None where LoadGen's log does not have it."""
 
     def get(timing: Timing) -> float | None:
@@ -45,7 +46,7 @@ def round_of(timing: Timing) -> Round:
     return timing.number, timing.machine
 
 
-def _by_round(one: Measured, metric: Callable[[Timing], float | None]) -> dict[Round, float]:
+def values_by_round(one: Measured, metric: Callable[[Timing], float | None]) -> dict[Round, float]:
     """Return a figure by round and machine: a ratio is taken on one device."""
     values = {round_of(timing): metric(timing) for timing in one.timings}
     return {number: value for number, value in values.items() if value is not None}

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-Pair = TypeVar("Pair")
+Key = TypeVar("Key")
 SEED = 20230101
 RESAMPLES = 1000
 Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
@@ -72,7 +72,7 @@ def summarize(values: Sequence[float]) -> Summary | None:
     return Summary(statistics.median(values), min(values), max(values), len(values))
 
 
-def paired_ratio(above: Mapping[Pair, float], below: Mapping[Pair, float]) -> Ratio | None:
+def paired_ratio(above: Mapping[Key, float], below: Mapping[Key, float]) -> Ratio | None:
     """Return above / below, paired by round (and whatever else makes a pair); None without a common one.
 
     The statistic is the median of the rounds' ratios; its interval is the percentile bootstrap

@@ -17,7 +17,7 @@ EXACT = 24
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TwoSampleTest:
     """Sample `above` over sample `below`: the ratio of their medians with a 95 % bootstrap interval.
 
     `u` is Mann and Whitney's: the pairs in which `above` is the larger, a tie counting half, of the
@@ -56,7 +56,7 @@ class Comparison:
         return self.separated and self.gap > self.spread
 
 
-def compare(above: Sequence[float], below: Sequence[float]) -> Comparison | None:
+def compare(above: Sequence[float], below: Sequence[float]) -> TwoSampleTest | None:
     """Compare two samples of positive figures; None where one has fewer than two.
 
     The interval is the percentile bootstrap (Efron 1979) of the ratio of medians, both samples drawn anew,
@@ -70,7 +70,7 @@ def compare(above: Sequence[float], below: Sequence[float]) -> Comparison | None
     ratio = statistics.median(above) / statistics.median(below)
     gap = max(min(above) / max(below), min(below) / max(above))
     spread = max(max(values) / min(values) for values in (above, below))
-    return Comparison(ratio, low, high, u, len(above) * len(below), p, exact, gap, spread)
+    return TwoSampleTest(ratio, low, high, u, len(above) * len(below), p, exact, gap, spread)
 
 
 def _interval(above: Sequence[float], below: Sequence[float]) -> tuple[float, float]:

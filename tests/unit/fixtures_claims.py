@@ -12,10 +12,10 @@ import fixtures_results as fixtures
 
 from bench.plan.cells import Cell, Filters
 from reports.claims import catalogue
-from reports.claims import judge as claims
-from reports.claims.judge import Device, Judged
+from reports.claims.judge import DeviceUnderTest, JudgedClaim, judge_claim
 from reports.claims.measure import Results
-from reports.run.results import Run, read
+from reports.run.reading import read
+from reports.run.results import Run
 
 MATRIX = fixtures.matrix()
 FILE = catalogue.load(MATRIX)
@@ -24,7 +24,7 @@ ROUNDS = (1, 2, 3)
 Speed = Callable[[Cell, int], float]
 
 
-def device(**changes: Any) -> Device:
+def device(**changes: Any) -> DeviceUnderTest:
     """A machine with VNNI that is none of the paper's."""
     usual: dict[str, Any] = {
         "platform": "host",
@@ -35,7 +35,7 @@ def device(**changes: Any) -> Device:
         "untimed": "",
         "weights": "probe",
     }
-    return Device(**{**usual, **changes})
+    return DeviceUnderTest(**{**usual, **changes})
 
 
 def cells_of(*claim_ids: str, platform: str = "host") -> list[Cell]:
@@ -81,14 +81,14 @@ def factor(steady: float, **by_method: float) -> Speed:
     return lambda cell, _: 100 * by_method.get(cell.method.replace("-", "_"), steady)
 
 
-def judge(claim_id: str, folders: Iterable[Path], of: Device | None = None) -> Judged:
+def judge(claim_id: str, folders: Iterable[Path], of: DeviceUnderTest | None = None) -> JudgedClaim:
     """Judge one claim by the runs in `folders`."""
     runs = [read(folder) for folder in folders]
     return judge_runs(claim_id, runs, of or device())
 
 
-def judge_runs(claim_id: str, runs: Sequence[Run], of: Device) -> Judged:
+def judge_runs(claim_id: str, runs: Sequence[Run], of: DeviceUnderTest) -> JudgedClaim:
     weights = dict.fromkeys(MATRIX.models, "probe" if of.weights == "probe" else of.weights)
     results = Results(runs, MATRIX, of.platform, weights, "fashion-mnist")
     claim = FILE.claims[claim_id]
-    return claims.judge(claim_id, claim, FILE.tolerances[claim.tolerance], results, of, "quick")
+    return judge_claim(claim_id, claim, FILE.tolerances[claim.tolerance], results, of, "quick")

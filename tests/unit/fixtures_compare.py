@@ -12,7 +12,7 @@ import fixtures_results as fixtures
 from bench.plan.cells import Cell, Filters
 from reports.compare.judge import Limits
 from reports.compare.pairs import Comparison, Pair, compare
-from reports.run.results import read
+from reports.run.reading import read
 
 ONE_FRAMEWORK = Filters(frameworks=("openvino",), models=("mobilenet_v2",))
 Document = dict[str, Any]

@@ -15,7 +15,7 @@ from reports.chapter import timings
 from reports.chapter.accuracy import Quality, quality
 from reports.report.assemble import render
 from reports.run.chapters import Chapter, chapters
-from reports.run.results import read
+from reports.run.reading import read
 
 MATRIX = fixtures.matrix()
 VOID = {"meta", "br", "link", "img", "hr"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.drawing import axes, charts
+from reports.drawing import axes, charts, patterns
 from reports.drawing.charts import Bar, Chart, Marker
 
 
@@ -99,7 +99,7 @@ def test_a_long_group_name_takes_two_lines_and_room_for_them() -> None:
 
 def test_names_are_escaped_and_nothing_is_styled_or_scripted() -> None:
     chart = Chart("c", "<b>", '"&', "ms", [bar(1, "<script>x</script>", "<i>")])
-    page = str(charts.draw(chart)) + str(charts.defs())
+    page = str(charts.draw(chart)) + str(patterns.defs())
     assert "<script" not in page
     assert "<b>" not in page
     assert "style=" not in page
@@ -107,9 +107,9 @@ def test_names_are_escaped_and_nothing_is_styled_or_scripted() -> None:
 
 
 def test_every_slot_has_a_pattern() -> None:
-    found = ElementTree.fromstring(str(charts.defs()))
-    assert [node.get("id") for node in found.iter("pattern")] == [f"p{i}" for i in range(charts.SLOTS)]
-    assert "url(#p1)" in str(charts.draw(Chart("c", "", "", "", [bar(1, slot=charts.SLOTS + 1)])))
+    found = ElementTree.fromstring(str(patterns.defs()))
+    assert [node.get("id") for node in found.iter("pattern")] == [f"p{i}" for i in range(patterns.SLOTS)]
+    assert "url(#p1)" in str(charts.draw(Chart("c", "", "", "", [bar(1, slot=patterns.SLOTS + 1)])))
 
 
 def test_all_zero_and_nothing_measured_still_draw() -> None:

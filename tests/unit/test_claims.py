@@ -15,17 +15,16 @@ from hypothesis import strategies as st
 
 from bench.plan.cells import Cell
 from bench.store import results
-from reports.claims import judge as claims
-from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
+from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, JudgedClaim, judge_all
 from reports.claims.measure import Results
-from reports.run.results import read
+from reports.run.reading import read
 from reports.stats import by_round, paired_answers
 from reports.stats.paired_answers import Accuracy
 
 PI = device(platform="rpi4", arch="arm64", flags=frozenset(), own=True)
 
 
-def steady(claim: str, folder: Path, **by_method: float) -> claims.Judged:
+def steady(claim: str, folder: Path, **by_method: float) -> JudgedClaim:
     return judge(claim, [plant(folder, cells_of(claim), factor(1.0, **by_method))])
 
 
@@ -35,9 +34,9 @@ def steady(claim: str, folder: Path, **by_method: float) -> claims.Judged:
 def test_always_slower_holds_only_where_every_comparison_does(tmp_path: Path) -> None:
     found = steady("dynamic-slower-x86", tmp_path / "slow", INT8_DQ=0.5)
     assert (found.verdict, found.scope) == (REPRODUCED, "on this device")
-    assert found.figure
-    assert found.figure.value == pytest.approx(0.5)
-    assert found.figure.count == 3
+    assert found.estimate
+    assert found.estimate.value == pytest.approx(0.5)
+    assert found.estimate.count == 3
 
     def one_is_faster(cell: Cell, _: int) -> float:
         faster = cell.framework == "tflite" and cell.scenario == "Offline"
@@ -45,8 +44,8 @@ def test_always_slower_holds_only_where_every_comparison_does(tmp_path: Path) ->
 
     found = judge("dynamic-slower-x86", [plant(tmp_path / "one", cells_of(found.id), one_is_faster)])
     assert found.verdict == NOT_REPRODUCED
-    assert found.figure
-    assert found.figure.value == pytest.approx(1.2)
+    assert found.estimate
+    assert found.estimate.value == pytest.approx(1.2)
     assert "5 of 6 comparisons hold; decided by: TFLite INT8-DQ against FP32" in found.explanation
 
 
@@ -56,9 +55,9 @@ def test_rounds_on_both_sides_of_one_decide_nothing(tmp_path: Path) -> None:
 
     found = judge("ort-static-gains-offline", [plant(tmp_path, cells_of("ort-static-gains-offline"), noisy)])
     assert found.verdict == UNDECIDED
-    assert found.figure
-    assert found.figure.low == pytest.approx(0.9)
-    assert found.figure.high == pytest.approx(1.2)
+    assert found.estimate
+    assert found.estimate.low == pytest.approx(0.9)
+    assert found.estimate.high == pytest.approx(1.2)
 
 
 def test_no_gain_allows_what_cannot_be_seen_and_no_more(tmp_path: Path) -> None:
@@ -107,8 +106,8 @@ def test_the_largest_gain_of_all_decides_up_to(tmp_path: Path) -> None:
     cells = cells_of(claim, platform="frontera")
     found = judge(claim, [plant(tmp_path / "a", cells, by_model, platform="frontera")], frontera)
     assert found.verdict == REPRODUCED
-    assert found.figure
-    assert found.figure.value == pytest.approx(3.2)
+    assert found.estimate
+    assert found.estimate.value == pytest.approx(3.2)
     assert "VGG-19" in found.explanation
 
     some = [cell for cell in cells if cell.model != "densenet121"]
@@ -119,7 +118,7 @@ def test_the_largest_gain_of_all_decides_up_to(tmp_path: Path) -> None:
 def test_without_vnni_a_claim_about_it_is_not_tested(tmp_path: Path) -> None:
     folder = plant(tmp_path, cells_of("batch-openvino-2-5"), factor(1.0, INT8_OM=2.5))
     found = judge("batch-openvino-2-5", [folder], device(flags=frozenset({"avx2"})))
-    assert (found.verdict, found.scope, found.figure) == (NOT_TESTABLE, "", None)
+    assert (found.verdict, found.scope, found.estimate) == (NOT_TESTABLE, "", None)
     assert found.explanation == "this CPU does not have AVX-512 with VNNI"
 
 
@@ -128,7 +127,7 @@ def test_a_claim_about_the_pi_says_nothing_of_an_x86_machine(tmp_path: Path) -> 
     found = judge("tflite-fastest-pi", [folder])
     assert found.verdict == NOT_TESTABLE
     assert "speaks of rpi4 (arm64), this device is amd64" in found.explanation
-    assert all(one.figure is None for one in found.compared)
+    assert all(one.estimate is None for one in found.compared)
 
 
 def test_emulated_timings_settle_nothing_but_sizes_do(tmp_path: Path) -> None:
@@ -140,7 +139,7 @@ def test_emulated_timings_settle_nothing_but_sizes_do(tmp_path: Path) -> None:
     assert timed.verdict == NOT_TESTABLE
     assert "emulated" in timed.explanation
     size = judge("int8-quarter", [folder], emulated)
-    assert size.figure
+    assert size.estimate
     assert size.scope == "on any device"
 
 
@@ -155,8 +154,8 @@ def test_kernels_capped_below_a_device_never_speak_as_the_papers_device(tmp_path
     folder = plant(tmp_path, cells, by_isa, platform="frontera")
     found = judge(claim, [folder], device(platform="frontera", own=True))
     assert (found.verdict, found.scope) == (REPRODUCED, "on this device")
-    assert found.figure
-    assert found.figure.value == pytest.approx(2.5 / 1.5)
+    assert found.estimate
+    assert found.estimate.value == pytest.approx(2.5 / 1.5)
 
 
 # ---------------------------------------------------------------------- trends, sizes, accuracy
@@ -174,8 +173,8 @@ def test_a_speedup_that_rises_with_the_batch_is_a_trend(tmp_path: Path) -> None:
     ):
         found = judge("batch-trend", [plant(tmp_path / name, cells, gain(order))])
         assert found.verdict == verdict
-        assert found.figure
-        assert found.figure.value == pytest.approx(share)
+        assert found.estimate
+        assert found.estimate.value == pytest.approx(share)
 
 
 def test_sizes_need_no_interval_and_hold_anywhere(tmp_path: Path) -> None:
@@ -205,8 +204,8 @@ def test_probe_weights_show_a_figure_but_decide_no_accuracy_claim(tmp_path: Path
     found = judge("no-accuracy-loss", [folder])
     assert found.verdict == NOT_TESTABLE
     assert "no ImageNet weights" in found.explanation
-    assert found.figure
-    assert found.figure.value == pytest.approx(-1000 / 4096)
+    assert found.estimate
+    assert found.estimate.value == pytest.approx(-1000 / 4096)
 
 
 @pytest.mark.parametrize(
@@ -239,8 +238,8 @@ def test_the_largest_drop_is_told_from_the_others(tmp_path: Path) -> None:
     accuracies(folder, [cell for cell in worst if cell.method == "INT8-SQ"], lost=400)
     found = judge(claim, [folder], of)
     assert found.verdict == REPRODUCED
-    assert found.figure
-    assert found.figure.value == pytest.approx(-360 / 4096)
+    assert found.estimate
+    assert found.estimate.value == pytest.approx(-360 / 4096)
 
 
 @given(st.lists(st.tuples(*[st.booleans()] * 4), min_size=1, max_size=60))
@@ -323,11 +322,11 @@ def test_nothing_is_reproduced_without_the_cells_it_needs(whole: list[Any], data
         replace(run, measured=tuple(one for one in run.measured if chance.random() < share)) for run in whole
     ]
     some = Results(runs, MATRIX, "host", dict.fromkeys(MATRIX.models, "probe"), "fashion-mnist")
-    for found in claims.judge_all(FILE, some, device(), "quick"):
-        measured = [one for one in found.compared if one.figure]
+    for found in judge_all(FILE, some, device(), "quick"):
+        measured = [one for one in found.compared if one.estimate]
         if found.verdict in (REPRODUCED, NOT_REPRODUCED, UNDECIDED):
             assert measured, found.id
-            assert found.figure
+            assert found.estimate
         if found.verdict == REPRODUCED and found.claim.of == "every":
             assert len(measured) == len(found.compared)
         if not measured:
@@ -337,6 +336,6 @@ def test_nothing_is_reproduced_without_the_cells_it_needs(whole: list[Any], data
 
 def test_without_any_run_no_claim_has_a_verdict() -> None:
     empty = Results([], MATRIX, "host", {}, "fashion-mnist")
-    found = claims.judge_all(FILE, empty, device(), "quick")
+    found = judge_all(FILE, empty, device(), "quick")
     assert {one.verdict for one in found} == {NOT_TESTABLE}
     assert planted.FILE.claims.keys() == {one.id for one in found}

@@ -13,7 +13,7 @@ from fixtures_report import MATRIX, Page
 
 from bench.common.errors import RegressionError, UsageError
 from bench.plan.cells import Cell, Filters
-from reports.compare import tell as view
+from reports.compare import tell
 from reports.compare.task import compare_runs
 from reports.drawing import interval
 from reports.run.wording import TIMES
@@ -32,7 +32,7 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def told(a: Path, b: Path) -> Page:
-    return Page(view.html(compared(a, b), MATRIX))
+    return Page(tell.html(compared(a, b), MATRIX))
 
 
 # ------------------------------------------------------------------------------------ the page
@@ -55,7 +55,7 @@ def test_page_is_self_contained_and_accessible(two: tuple[Path, Path]) -> None:
 
 def test_every_row_of_a_table_is_as_wide_as_its_head(two: tuple[Path, Path]) -> None:
     alter(two[1], lambda document: document["environment"].update(emulated=True), lambda c: c.batch == 1)
-    source = view.html(compared(*two), MATRIX)
+    source = tell.html(compared(*two), MATRIX)
     tables = re.findall(r"<table.*?</table>", source, re.DOTALL)
     assert len(tables) == 5
     for table in tables:
@@ -109,32 +109,32 @@ def test_nothing_in_common_is_told(two: tuple[Path, Path], tmp_path: Path) -> No
         tmp_path / "c", filters=Filters(frameworks=("tflite",), models=("mobilenet_v2",))
     )
     found = compared(two[0], other)
-    assert "nothing to compare No cell was measured by both runs." in Page(view.html(found, MATRIX)).text
-    assert "No cell was measured by both runs." in view.markdown(found, MATRIX)
+    assert "nothing to compare No cell was measured by both runs." in Page(tell.html(found, MATRIX)).text
+    assert "No cell was measured by both runs." in tell.markdown(found, MATRIX)
 
 
 def test_smoke_runs_show_no_figure(tmp_path: Path) -> None:
     a, b = (fixtures.write_run(tmp_path / name, "smoke", ONE_FRAMEWORK) for name in "ab")
     found = compared(a, b)
-    for text in (Page(view.html(found, MATRIX)).text, view.markdown(found, MATRIX)):
+    for text in (Page(tell.html(found, MATRIX)).text, tell.markdown(found, MATRIX)):
         assert "measured no performance (profile smoke)" in text
         assert not re.search(r"\d (ms|samples/s)|\d" + TIMES + r" \[", text)
-    assert '"ratio": null' in json.dumps(view.document(found))
+    assert '"ratio": null' in json.dumps(tell.document(found))
 
 
 def test_what_a_run_says_cannot_become_markup(two: tuple[Path, Path]) -> None:
     alter(two[1], lambda document: document["environment"].update(cpu_model=HOSTILE))
     alter(two[1], lambda document: document["evidence"].update(summary=HOSTILE))
     found = compared(*two)
-    assert "<script" not in view.html(found, MATRIX)
-    line = next(line for line in view.markdown(found, MATRIX).splitlines() if "alert" in line)
+    assert "<script" not in tell.html(found, MATRIX)
+    line = next(line for line in tell.markdown(found, MATRIX).splitlines() if "alert" in line)
     assert "&lt;script>alert(1)&lt;/script> \\| \\`x\\` \\*y\\* \\_z\\_" in line
     assert len(re.findall(r"(?<!\\)\|", line)) == 5
 
 
 def test_markdown_tables_have_as_many_cells_in_every_row(two: tuple[Path, Path]) -> None:
     widths: list[set[int]] = [set()]
-    for line in view.markdown(compared(*two), MATRIX).splitlines():
+    for line in tell.markdown(compared(*two), MATRIX).splitlines():
         if line.startswith("|"):
             widths[-1].add(len(re.findall(r"(?<!\\)\|", line)))
         elif widths[-1]:
@@ -143,7 +143,7 @@ def test_markdown_tables_have_as_many_cells_in_every_row(two: tuple[Path, Path])
 
 
 def test_document_can_be_computed_again(two: tuple[Path, Path]) -> None:
-    found = json.loads(json.dumps(view.document(compared(*two))))
+    found = json.loads(json.dumps(tell.document(compared(*two))))
     cell = next(one for one in found["cells"] if one["regressed"])
     assert set(cell["cell"]) == {"framework", "model", "weights", "method", "scenario", "batch", "isa"}
     a, b = sorted(cell["speed"]["a"]), sorted(cell["speed"]["b"])
@@ -154,12 +154,12 @@ def test_document_can_be_computed_again(two: tuple[Path, Path]) -> None:
 
 
 def test_drawing_stays_on_its_axis() -> None:
-    axis = interval.scale([0.01, 1.0, 2.0], 0.05)
+    axis = interval.log_axis([0.01, 1.0, 2.0], 0.05)
     for ratio in (1e-6, 0.1, 1.0, 3.0, 1e6):
         assert interval.EDGE - 1e-9 <= axis.x(ratio) <= interval.WIDTH - interval.EDGE + 1e-9
     assert axis.x(1.0) == interval.WIDTH / 2
     assert axis.x(0.5) + axis.x(2.0) == pytest.approx(interval.WIDTH)
-    assert interval.scale([], 0.05).end == pytest.approx(1.05**2)
+    assert interval.log_axis([], 0.05).end == pytest.approx(1.05**2)
 
 
 # --------------------------------------------------------------------------------- the command

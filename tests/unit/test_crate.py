@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 
 from bench.common import errors
 from bench.common.errors import ArchiveError, KitError, ResultError, UsageError
+from images.desk.export import export
 from reports.deposit import crate, hashes, tabular, verify
 from reports.run import wording
-from reports.run.results import read
+from reports.run.reading import read
 
 MATRIX = fixtures.matrix()
 FEW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def written(folder: Path) -> Path:
-    return crate.write(read(deposit.write_run(folder)), MATRIX, deposit.ROOT).path
+    return export(read(deposit.write_run(folder)), MATRIX, deposit.ROOT).path
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_an_archive_verifies(archive: Path) -> None:
 def test_the_same_run_gives_the_same_archive(tmp_path: Path) -> None:
     first, second = written(tmp_path / "a"), written(tmp_path / "b")
     shutil.copy(first, tmp_path / "first")  # and once more over itself
-    assert crate.write(read(tmp_path / "a"), MATRIX, deposit.ROOT).path == first
+    assert export(read(tmp_path / "a"), MATRIX, deposit.ROOT).path == first
     assert first.read_bytes() == second.read_bytes() == (tmp_path / "first").read_bytes()
 
 
@@ -95,7 +96,7 @@ def test_a_run_without_a_report_is_not_archived(tmp_path: Path) -> None:
     deposit.write_run(tmp_path)
     (tmp_path / "report.html").unlink()
     with pytest.raises(UsageError, match="no report"):
-        crate.write(read(tmp_path), MATRIX, deposit.ROOT)
+        export(read(tmp_path), MATRIX, deposit.ROOT)
 
 
 def test_another_matrix_than_the_runs_is_never_archived(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_another_matrix_than_the_runs_is_never_archived(tmp_path: Path) -> None:
     facts["kit"]["matrix_sha256"] = "0" * 64
     (tmp_path / "run.json").write_text(json.dumps(facts))
     with pytest.raises(ResultError, match="run's matrix and locks"):
-        crate.write(read(tmp_path), MATRIX, deposit.ROOT)
+        export(read(tmp_path), MATRIX, deposit.ROOT)
     assert not list((tmp_path / "export").glob("*.zip*"))
 
 
@@ -116,7 +117,7 @@ def test_another_lock_than_the_runs_is_never_archived(tmp_path: Path) -> None:
     result["environment"]["lock"] = "0" * 64
     path.write_text(json.dumps(result))
     with pytest.raises(ResultError, match="run's matrix and locks"):
-        crate.write(read(tmp_path), MATRIX, deposit.ROOT)
+        export(read(tmp_path), MATRIX, deposit.ROOT)
 
 
 # ---------------------------------------------------------------------------------------------- damage

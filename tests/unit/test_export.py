@@ -13,7 +13,7 @@ import fixtures_results as fixtures
 
 from bench.store import results
 from reports.deposit import parquet, tabular
-from reports.run.results import read
+from reports.run.reading import read
 
 MATRIX = fixtures.matrix()
 TIMED = ("samples_per_second", "early_stopping", "peak_memory", "valid", "queries")

@@ -20,14 +20,17 @@ from reports.paper.all_figures import figures
 from reports.paper.one_figure import Figure
 from reports.paper.printed import FIGURES, HARDWARE
 from reports.paper.tables import tables
-from reports.run.results import read
+from reports.run.beside import beside
+from reports.run.reading import read
 
 ALL = Filters(models=tuple(MATRIX.models))
 
 
 def drawn(folder: Path, matrix: Matrix = MATRIX) -> dict[int, Figure]:
     run = read(folder)
-    return {one.paper.number: one for one in figures(run, views(run, matrix), matrix)}
+    return {
+        one.paper.number: one for one in figures(run, views(run, matrix), beside(run, matrix.sweeps), matrix)
+    }
 
 
 def rows(url: str) -> list[dict[str, str]]:

@@ -21,7 +21,8 @@ from bench.store import results
 from reports.report import provenance
 from reports.report.assemble import render
 from reports.run.command import command
-from reports.run.results import FAILED, LEFT_OUT, NOT_REACHED, read
+from reports.run.reading import read
+from reports.run.results import FAILED, LEFT_OUT, NOT_REACHED
 
 SVG = "data:image/svg+xml;base64,"
 

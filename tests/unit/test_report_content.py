@@ -14,7 +14,7 @@ from bench.plan.cells import Filters
 from bench.store import results
 from reports.chapter import answers
 from reports.run import metrics
-from reports.run.results import read
+from reports.run.reading import read
 from reports.run.wording import weights_label
 
 

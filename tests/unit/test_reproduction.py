@@ -14,8 +14,8 @@ from bench.common.errors import DisagreesError
 from bench.plan.cells import Cell, Filters
 from reports.compare.judge import INCOMPARABLE
 from reports.reproduce import task
-from reports.reproduce.judge import AGREES, DIFFERS, Judged, Reproduction, reproduction
-from reports.run import results
+from reports.reproduce.judge import AGREES, DIFFERS, JudgedCell, Reproduction, judge
+from reports.run import reading
 
 ONE = Filters(frameworks=("openvino",), models=("mobilenet_v2",))
 MATRIX = fixtures.matrix()
@@ -45,13 +45,13 @@ def made(tmp_path: Path) -> Made:
             published, own = folders
             return task.report(published, own, MATRIX, ids, more.get("left_out", {}), more.get("images", {}))
         except DisagreesError:
-            runs = [results.read(folder) for folder in folders]
-            return reproduction(runs[0], runs[1], MATRIX, more.get("left_out", {}), {})
+            runs = [reading.read(folder) for folder in folders]
+            return judge(runs[0], runs[1], MATRIX, more.get("left_out", {}), {})
 
     return make
 
 
-def of(found: Reproduction, method: str, scenario: str = "Offline") -> Judged:
+def of(found: Reproduction, method: str, scenario: str = "Offline") -> JudgedCell:
     [one] = [row for row in found.cells if (row.cell.method, row.cell.scenario) == (method, scenario)]
     return one
 

@@ -14,10 +14,11 @@ import pytest
 from bench.common.errors import ResultError, UsageError
 from bench.plan.cells import Filters
 from bench.store import results
-from reports.deposit import crate, mlperf_tree, tabular
+from images.desk.export import export
+from reports.deposit import mlperf_tree, tabular
 from reports.report.assemble import render
 from reports.run import wording
-from reports.run.results import read
+from reports.run.reading import read
 
 MATRIX = fixtures.matrix()
 PROFILE = mlperf_tree.PROFILE
@@ -250,7 +251,7 @@ def test_nothing_calls_itself_an_official_figure(tmp_path: Path) -> None:
     deposit.audited(tmp_path, CELLS[0].id, "TEST01")
     render(tmp_path, MATRIX)
     export_of(tmp_path)
-    crate.write(read(tmp_path), MATRIX, deposit.ROOT)
+    export(read(tmp_path), MATRIX, deposit.ROOT)
     texts = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert len(texts) > 80
     for path, text in texts.items():

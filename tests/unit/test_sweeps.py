@@ -16,7 +16,7 @@ from reports.chapter.by_batch import Arranged, arrange
 from reports.chapter.by_isa import IsaView, isa_view
 from reports.chapter.timings import blocks
 from reports.run.chapters import Chapter, chapters
-from reports.run.results import read
+from reports.run.reading import read
 from reports.run.wording import TIMES, speedup
 
 BATCH, ISA = Filters(sweep="batch"), Filters(sweep="isa")
