@@ -22,11 +22,11 @@ from bench.plan.cells import Cell
 from bench.runtimes.isa import NATIVE
 from bench.store import artifacts as store
 from bench.store import results
-from images import kit
 from images.choosing.session import Session
 from images.engines import machine
 from images.engines.docker.engine import DockerEngine
 from images.engines.engine import Engine
+from images.kit import kit
 from images.making import lock
 from images.preparing import transfer
 from images.preparing.fetch import fetch
@@ -153,7 +153,7 @@ def _locate(session: Session, words: str) -> Path:
 
 def _say_kit(session: Session, found: PublishedSet) -> None:
     """Say where this checkout is not the one that measured."""
-    here = kit.kit(session)
+    here = kit(session.workspace.root)
     if found.kit.dirty:
         say(f"the set was measured from files that no commit has ({found.kit.revision} and changes)")
     if here["revision"] != found.kit.revision:

@@ -49,7 +49,7 @@ def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> 
         "predicted_seconds": 0.0,
         "seconds": 0.0,
         "prepare": prepare,
-        "kit": kit(session),
+        "kit": kit(session.workspace.root),
     }
 
 
