@@ -39,7 +39,10 @@ def run(
     """Measure the cells that have no result yet, then write the report."""
     from images.running.run import run as measure
 
-    measure(replace(session, swarm=swarm, registry=registry), fresh=fresh, no_limit=no_limit)
+    if swarm:
+        bench = replace(session.workbench, swarm=session.platform, registry=registry)
+        session = replace(session, workbench=bench)
+    measure(session, fresh=fresh, no_limit=no_limit)
 
 
 @kit_task()

@@ -162,7 +162,9 @@ def _claims(matrix: Matrix) -> Iterator[str]:
         for name, claim in found.claims.items()
     ]
     yield "## Claims\n"
-    yield "For `invoke claims --only NAME`; `reports/claims/claims.toml` quotes the paper and explains each.\n"
+    yield (
+        "For `invoke claims --only NAME`; `reports/claims/claims.toml` quotes the paper and explains each.\n"
+    )
     yield from _table(("name", "claim", "section", "expected"), *rows)
 
 

@@ -42,7 +42,7 @@ GZIP = 16 + zlib.MAX_WBITS  # zlib's word for a gzip header and trailer
 
 def show(session: Session, *, weigh: bool, as_json: bool) -> None:
     """Print the images of this platform's architecture; `weigh` measures what is not yet known."""
-    engine = session.engine
+    engine = session.workbench.engine
     if not isinstance(engine, DockerEngine):
         raise UsageError(
             f"engine {engine.kind} has environments, not images: {engine.reason}", where="invoke images"

@@ -54,9 +54,9 @@ class Again(Exact):
     def build(self, *, quiet: bool = False) -> None:
         """Have the images that the cells need: pulled by digest, or built from the locks."""
         if store.plan(specification(self, str(self.workspace.cache))):
-            self._have(self.maker, "prepare", machine.local().arch)
+            self._have(self.workbench.maker, "prepare", machine.local().arch)
         for framework in dict.fromkeys(cell.framework for cell in self.plan.cells):
-            for engine in self.engines:
+            for engine in self.workbench.engines:
                 self._have(engine, self.matrix.frameworks[framework].image, self.arch)
 
     @property
@@ -121,8 +121,10 @@ def reproduce(session: Session, words: str, archive: str, *, fresh: bool, no_lim
     if session.filters.sweep:
         raise UsageError("a set says itself which cells it has", where="--sweep")
     name = session.given["name"] or f"reproduce-{found.name}"
-    kind = found.engine if session.engine_kind == "auto" else session.engine_kind
-    named = dataclasses.replace(session, given={**session.given, "name": name}, engine_kind=kind)
+    bench = session.workbench
+    if bench.kind == "auto":
+        bench = dataclasses.replace(bench, kind=found.engine)
+    named = dataclasses.replace(session, given={**session.given, "name": name}, workbench=bench)
     whole = exactly.of_run(named, run, measured, Again, published=found.images)
     _say_kit(whole, found)
     sessions, left_out = _sessions(whole, measured)
@@ -168,7 +170,7 @@ def _sessions(whole: Again, measured: Results) -> tuple[list[Again], dict[str, s
     What is asked depends on the sweep (some measure no accuracy), and a run may hold several.
     """
     arches = {image.arch for name, image in whole.published.items() if name != "prepare"}
-    flags = set() if whole.emulated else set(whole.machine.flags)
+    flags = set() if whole.emulated else set(whole.workbench.machine.flags)
     sweeps = [
         dataclasses.replace(whole, filters=dataclasses.replace(whole.filters, sweep=sweep))
         for sweep in ("", *whole.matrix.sweeps)

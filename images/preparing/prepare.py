@@ -117,7 +117,7 @@ def specification(session: Session, cache: str) -> dict[str, Any]:
 
 def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict[str, str]:
     """Run the prepare image; return the reasons of what failed, by recipe label."""
-    cache, engine, here = session.workspace.cache, session.maker, machine.local()
+    cache, engine, here = session.workspace.cache, session.workbench.maker, machine.local()
     for name in ("artifacts", "data", "specs"):
         (cache / name).mkdir(parents=True, exist_ok=True)
     files, weights = gather(session.weights, missing, engine, here.arch, cache, CONSOLE)

@@ -64,7 +64,7 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Archive:
-    """The set's artifacts as one file (images/preparing/transfer.py), which lies beside the set or somewhere else."""
+    """The set's artifacts as one file (images/preparing/transfer.py), beside the set or somewhere else."""
 
     sha256: Annotated[str, SHA256]
     bytes: int

@@ -30,14 +30,14 @@ def run(session: Session) -> None:
     """
     if not session.performance:
         raise UsageError("timings of this run are not performance, there is nothing to audit")
-    if session.engine.remote:
+    if session.workbench.engine.remote:
         raise UsageError("audit runs are made on the machine itself", where="--host", remedy="run them there")
     facts = runfile.read(session.run_dir)
     if facts is None or facts["profile"] != session.profile:
         was = f"is of profile {facts['profile']}" if facts else "is not there"
         raise UsageError(f"run '{session.run_name}' {was}", where="--profile", remedy="give the run's own")
     session.build(quiet=True)
-    session.engine.remove_stale()
+    session.workbench.engine.remove_stale()
     prepared = prepare(session)
     measured = _measured(session, prepared)
     failed: list[str] = []
@@ -93,7 +93,7 @@ def _audit(session: Session, prepared: Prepared, launch: Launch, test: str) -> l
     took = [results.load(results.path_of(session.run_dir, name))["rounds"][0]["seconds"] for name in waiting]
     try:
         limit = SLACK * sum(took) + GRACE
-        done = specs.launch(session, prepared, session.engine, [launch], limit, on_line, [test])
+        done = specs.launch(session, prepared, session.workbench.engine, [launch], limit, on_line, [test])
         reason = f"{done.reason or f'the bench ended with code {done.exit_code}'}\n{done.stderr}".strip()
     except EngineError as error:
         reason = str(error)

@@ -60,9 +60,8 @@ class _Run:
 
     def __init__(self, session: Session, prepared: Prepared, work: Todo) -> None:
         self.session, self.prepared, self.work = session, prepared, work
-        new = runfile.start(
-            session, session.engine.describe(), {"seconds": prepared.seconds, "artifacts": prepared.rows()}
-        )
+        engine = session.workbench.engine.describe()
+        new = runfile.start(session, engine, {"seconds": prepared.seconds, "artifacts": prepared.rows()})
         old = runfile.read(session.run_dir)
         self.file = runfile.merge(old, new) if old else new
         self.failed: dict[str, str] = {}
@@ -119,14 +118,14 @@ class _Run:
         self.file["predicted_seconds"] = sum(seconds)
         runfile.write(session.run_dir, self.file)
         show_prediction(self.work, seconds, excluded, found)
-        CONSOLE.print(f"engine {session.engine.kind} ({self.file['engine']['why']})")
+        CONSOLE.print(f"engine {session.workbench.engine.kind} ({self.file['engine']['why']})")
         return seconds
 
     def _measure(self, seconds: list[float]) -> None:
         """Hand the launches to the engines, and wait; what no engine was left for fails."""
         if self.file["harness"] is None:
             self._harness()
-        engines = self.session.engines
+        engines = self.session.workbench.engines
         tasks = [Task(launch, predicted) for launch, predicted in zip(self.work.launches, seconds)]
         columns = (
             TextColumn("{task.description}"),
@@ -155,7 +154,7 @@ class _Run:
             begun, first = time.monotonic(), part[0].launch
             words = f"{first.group.label} round {first.round}"
             words += f" and {len(part) - 1} more" if len(part) > 1 else ""
-            words += f" on {engine.machine().name}" if len(self.session.engines) > 1 else ""
+            words += f" on {engine.machine().name}" if len(self.session.workbench.engines) > 1 else ""
             progress.begin(words)
             try:
                 self._launch(engine, part)
@@ -221,7 +220,7 @@ class _Run:
             return
         image = self.session.matrix.frameworks[self.work.launches[0].group.framework].image
         heard: list[dict[str, Any]] = []
-        result = self.session.engine.launch(
+        result = self.session.workbench.engine.launch(
             self.session.request(image, ["harness"], (), GRACE), lambda line: heard.append(json.loads(line))
         )
         if result.exit_code == 0 and heard:

@@ -22,12 +22,13 @@ def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
     Cells predicted to take longer than the profile's limit are left out unless `no_limit`.
     """
     _ = session.asking  # a wrong --weights or --dataset ends the run before anything is built
-    if session.emulated and not session.engine.remote:
+    bench = session.workbench
+    if session.emulated and not bench.engine.remote:
         _check_emulation(session)
-    if len(session.engines) > 1 and not session.swarm:
-        fleet.check_alike(session.engines, timed=session.performance)
+    if len(bench.engines) > 1 and not bench.swarm:
+        fleet.check_alike(bench.engines, timed=session.performance)
     session.build(quiet=True)
-    for engine in (session.maker, *session.engines):
+    for engine in (bench.maker, *bench.engines):
         engine.remove_stale()
     prepared = prepare(session)
     if fresh:
@@ -44,11 +45,10 @@ def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
 
 
 def _check_emulation(session: Session) -> None:
-    fact = emulation.emulation()
-    if session.engine.kind != "docker" or fact.status != "ok":
+    fact, kind = emulation.emulation(), session.workbench.engine.kind
+    if kind != "docker" or fact.status != "ok":
         raise EngineError(
-            f"{session.platform} is {session.arch} and cannot be emulated here: "
-            f"engine {session.engine.kind}, {fact.value}",
+            f"{session.platform} is {session.arch} and cannot be emulated here: engine {kind}, {fact.value}",
             where="--platform",
             remedy=fact.remedy or "use --engine docker",
         )

@@ -37,8 +37,8 @@ def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> 
         "performance": session.performance,
         "complete": False,
         "engine": engine,
-        "host": session.machine.document(),
-        "machines": [engine.machine().name for engine in session.engines],
+        "host": session.workbench.machine.document(),
+        "machines": [engine.machine().name for engine in session.workbench.engines],
         "device_note": device_note(session),
         "harness": None,
         "dataset": {"label": session.dataset.label, "notes": list(session.dataset.notes)},
@@ -114,7 +114,7 @@ def write(run_dir: Path, run: dict[str, Any]) -> None:
 def device_note(session: Session) -> str | None:
     """Say where this machine is not the platform's device, or None where it is."""
     notes = []
-    cpu, wanted = session.machine.cpu_model, session.platform_facts.cpu
+    cpu, wanted = session.workbench.machine.cpu_model, session.platform_facts.cpu
     if session.emulated:
         notes.append(f"{session.platform} is emulated on {cpu}: correctness only, no timing is performance")
     elif wanted and wanted.lower() not in cpu.lower():

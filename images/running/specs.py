@@ -32,12 +32,12 @@ def launch(
 ) -> LaunchResult:
     """Run launches of one framework in one container of `engine`, which sees what they need and no more.
 
-    Several launches become one series (bench/measure/series.py). With `audits` the one launch's cells, which are
-    measured, are audited by these tests (bench/measure/audit.py). EngineError where the engine fails.
+    Several launches become one series (bench/measure/series.py). With `audits` the one launch's cells, which
+    are measured, are audited by these tests (bench/measure/audit.py). EngineError where the engine fails.
     """
     groups = [one.group for one in launches]
     needed = [part[group] for group in groups for part in (prepared.artifacts, prepared.references)]
-    number = session.engines.index(engine)
+    number = session.workbench.engines.index(engine)
     # A name of its own: two runs of one checkout may go on at once.
     path = session.workspace.cache / "specs" / f"{session.run_name}-{number}.json"
     mounts = (
@@ -106,5 +106,9 @@ GRACE = 600.0
 
 def used(session: Session, prepared: Prepared) -> dict[str, dict[str, Any]]:
     """What the cells of each framework are measured with, beside their artifact; part of their key."""
-    common = {"data": prepared.data.sha256, "engine": session.engine.kind, "threads": session.threads}
+    common = {
+        "data": prepared.data.sha256,
+        "engine": session.workbench.engine.kind,
+        "threads": session.threads,
+    }
     return {framework: {"lock": digest, **common} for framework, digest in session.locks.items()}
