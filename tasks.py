@@ -37,7 +37,7 @@ def run(
     session: Session, fresh: bool = False, no_limit: bool = False, swarm: bool = False, registry: str = ""
 ) -> None:
     """Measure the cells that have no result yet, then write the report."""
-    from images.running.run import run as measure
+    from images.desk.measure import measure
 
     if swarm:
         bench = replace(session.workbench, swarm=session.platform, registry=registry)
@@ -48,7 +48,9 @@ def run(
 @kit_task()
 def report(session: Session) -> None:
     """Write out/<run>/report.html again from the results on disk."""
-    session.report()
+    from images.desk.measure import report as write
+
+    write(session)
 
 
 @task(

@@ -185,12 +185,6 @@ class Session:
         names = [name for name in self.matrix.images if name in used]
         self.workbench.build(self.arch, names, quiet=quiet)
 
-    def report(self) -> Path:
-        """Write the run's report from the results on disk and return its path."""
-        from reports.report.assemble import render
-
-        return render(self.existing_run, self.matrix)
-
     @property
     def existing_run(self) -> Path:
         """The run's folder; raises UsageError where there is none."""

@@ -23,6 +23,7 @@ from bench.runtimes.isa import NATIVE
 from bench.store import artifacts as store
 from bench.store import results
 from images.choosing.session import Session
+from images.desk.measure import measure
 from images.engines import machine
 from images.engines.docker.engine import DockerEngine
 from images.engines.engine import Engine
@@ -34,7 +35,6 @@ from images.preparing.prepare import prepare, specification
 from images.publishing import exactly, pull, sets
 from images.publishing.exactly import Exact
 from images.publishing.sets import Image, PublishedSet
-from images.running.run import run as measure
 
 CONSOLE = Console()
 Results = Mapping[str, Mapping[str, Any]]  # by cell id

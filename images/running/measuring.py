@@ -36,7 +36,7 @@ from images.running.speeds import Speeds
 CONSOLE = Console()
 
 
-class _Progress:
+class _Bar:
     """The live bar, or in a log one line a launch."""
 
     def __init__(self, bar: Progress, total: int) -> None:
@@ -55,7 +55,7 @@ class _Progress:
             print(f"  {self._done:>3}/{self._total}  {words}  {seconds:.1f} s", flush=True)
 
 
-class _Run:
+class Pass:
     """One pass over the launches; owns run.json while it lasts."""
 
     def __init__(self, session: Session, prepared: Prepared, work: Todo) -> None:
@@ -71,7 +71,7 @@ class _Run:
         self.spent = float(self.file["seconds"])
 
     def go(self, *, no_limit: bool) -> None:
-        """Measure every launch, write the report, and raise FailedCellsError if anything failed."""
+        """Measure every launch; `end` says how it went."""
         session = self.session
         for name in ("cells", "loadgen"):
             (session.run_dir / name).mkdir(parents=True, exist_ok=True)
@@ -80,22 +80,18 @@ class _Run:
                 self._fail(cell.id, 0, reason)
         for cell_id, reason in self.work.damaged.items():
             self._fail(cell_id, 0, reason)
-        try:
-            seconds = self._predicted(no_limit) if self.work.launches else []
-            if seconds:
-                self._measure(seconds)
-            else:
-                other = "other " if self.failed or self.file["excluded"] else ""
-                CONSOLE.print(f"measure: every {other}cell is measured; --fresh measures again")
-            left_out = {row["id"] for row in self.file["excluded"]}
-            self.file["complete"] = not self.file["failures"] and all(
-                row["id"] in left_out or (session.run_dir / "cells" / f"{row['id']}.json").exists()
-                for row in self.file["planned"]
-            )
-            runfile.write(session.run_dir, self.file)
-        finally:
-            session.report()
-        self._summary()
+        seconds = self._predicted(no_limit) if self.work.launches else []
+        if seconds:
+            self._measure(seconds)
+        else:
+            other = "other " if self.failed or self.file["excluded"] else ""
+            CONSOLE.print(f"measure: every {other}cell is measured; --fresh measures again")
+        left_out = {row["id"] for row in self.file["excluded"]}
+        self.file["complete"] = not self.file["failures"] and all(
+            row["id"] in left_out or (session.run_dir / "cells" / f"{row['id']}.json").exists()
+            for row in self.file["planned"]
+        )
+        runfile.write(session.run_dir, self.file)
 
     def _predicted(self, no_limit: bool) -> list[float]:
         """Calibrate, leave out what would take too long, say how long the rest will; seconds by launch."""
@@ -136,7 +132,7 @@ class _Run:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=CONSOLE) as bar:
-            progress = _Progress(bar, len(tasks))
+            progress = _Bar(bar, len(tasks))
             shared = Fleet(engines, lambda engine, family: self._work(engine, family, progress), self._lost)
             left = shared.go(fleet.families(tasks, engines))
         for task in (task for family in left for task in family):
@@ -144,7 +140,7 @@ class _Run:
                 if spec["id"] not in self.failed and not self._measured(spec, task.launch.round):
                     self._fail(spec["id"], task.launch.round, self.lost)
 
-    def _work(self, engine: Engine, family: Family, progress: _Progress) -> None:
+    def _work(self, engine: Engine, family: Family, progress: _Bar) -> None:
         """Measure a family on one engine, launch by launch or as one job of a swarm.
 
         Raises EngineLostError where the engine is gone.
@@ -232,7 +228,8 @@ class _Run:
             self.file["failures"].append({"id": cell_id, "round": number, "reason": reason})
         CONSOLE.print(f"[red]failed[/] {cell_id}: {reason}", highlight=False)
 
-    def _summary(self) -> None:
+    def end(self) -> None:
+        """Say how many cells are measured; raise FailedCellsError if one failed."""
         planned = {cell.id for cell in self.session.plan.cells}
         left_out = planned & {row["id"] for row in self.file["excluded"]}
         words = f", {len(left_out)} left out (--no-limit measures them)" if left_out else ""

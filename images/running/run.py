@@ -1,4 +1,4 @@
-"""The run: prepare what is missing, measure round by round, report.
+"""The run: prepare what is missing, measure round by round.
 
 Everything that was measured is on disk before the next launch starts. A cell that fails keeps its
 reason in run.json and the others go on; a command repeated after a kill continues.
@@ -12,15 +12,12 @@ from images.engines import emulation
 from images.preparing.prepare import Prepared, prepare
 from images.running import fleet, launches
 from images.running.launches import Todo
-from images.running.measuring import CONSOLE, _Run
+from images.running.measuring import CONSOLE, Pass
 from images.running.specs import used
 
 
-def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
-    """Measure what has no result yet and write the report; FailedCellsError where a cell failed.
-
-    Cells predicted to take longer than the profile's limit are left out unless `no_limit`.
-    """
+def begin(session: Session, *, fresh: bool) -> Pass:
+    """Build and prepare what the run needs, and find what has no result yet; with `fresh` all is measured."""
     _ = session.asking  # a wrong --weights or --dataset ends the run before anything is built
     bench = session.workbench
     if session.emulated and not bench.engine.remote:
@@ -41,7 +38,7 @@ def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
         )
         launches.set_aside(session.run_dir, work.stale)
         work = _todo(session, prepared)
-    _Run(session, prepared, work).go(no_limit=no_limit)
+    return Pass(session, prepared, work)
 
 
 def _check_emulation(session: Session) -> None:
