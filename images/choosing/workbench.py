@@ -11,17 +11,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-
 from bench.common.errors import UsageError, unknown
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.choose import KINDS, choose, elsewhere
 from images.engines.engine import Engine
 from images.engines.machine import Machine
+from images.say import CONSOLE
 from images.workspace import Workspace
 
-CONSOLE = Console()
 SCHEMES = ("ssh://", "tcp://", "http://", "https://", "unix://")
 
 

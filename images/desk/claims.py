@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -19,6 +18,7 @@ from images.desk import docket
 from images.desk.docket import Docket
 from images.desk.measure import measure, report
 from images.running.forecast import expected_speeds, minutes, seconds
+from images.say import CONSOLE
 from reports.claims import judge as claims
 from reports.claims import record
 from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
@@ -29,7 +29,6 @@ from reports.run.results import Run, read
 from reports.run.wording import counted, percent
 from reports.stats.by_round import best_coverage
 
-CONSOLE = Console()
 STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "red", UNDECIDED: "yellow"}
 
 

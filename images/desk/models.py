@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from bench.store import artifacts as store
 from images.choosing.session import Session
+from images.say import CONSOLE
 
 
 def show_models(session: Session, target: str, source: str) -> None:
@@ -17,9 +17,8 @@ def show_models(session: Session, target: str, source: str) -> None:
     from images.preparing.prepare import prepare, specification
     from images.workspace import size
 
-    console = Console()
     if source:
-        console.print(f"{source}: {transfer.load(session.workspace, Path(source))}", soft_wrap=True)
+        CONSOLE.print(f"{source}: {transfer.load(session.workspace, Path(source))}", soft_wrap=True)
     if store.plan(specification(session, str(session.workspace.cache))):
         session.build(quiet=True)
     prepared = prepare(session)
@@ -27,8 +26,8 @@ def show_models(session: Session, target: str, source: str) -> None:
     for row in prepared.rows():
         names = (row["framework"], row["method"], row["model"], row["arch"])
         table.add_row(*names, size(row["bytes"]), row["sha256"][:12])
-    console.print(table)
+    CONSOLE.print(table)
     if target:
         path = Path(target)
         transfer.export(session, path)
-        console.print(f"exported to {path}, {size(path.stat().st_size)}")
+        CONSOLE.print(f"exported to {path}, {size(path.stat().st_size)}")

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bench.common.errors import ArtifactError, FailedCellsError, UsageError
 from bench.common.hashing import sha256_file
 from bench.plan.cells import Cell
@@ -35,8 +33,8 @@ from images.preparing.prepare import prepare, specification
 from images.publishing import exactly, pull, sets
 from images.publishing.exactly import Exact
 from images.publishing.sets import Image, PublishedSet
+from images.say import say
 
-CONSOLE = Console()
 Results = Mapping[str, Mapping[str, Any]]  # by cell id
 
 
@@ -95,11 +93,6 @@ class Again(Exact):
         same = bool(pin and pin.lock == lock.read(self.workspace.lock(name, arch)).digest)
         self.found[key] = "the published packages" if same else "not the published packages"
         say(f"{words}: {'the published packages, by SHA-256' if same else 'NOT the published packages'}")
-
-
-def say(words: str) -> None:
-    """Print a line as it is."""
-    CONSOLE.print(words, highlight=False, soft_wrap=True, markup=False)
 
 
 def reproduce(session: Session, words: str, archive: str, *, fresh: bool, no_limit: bool) -> None:
@@ -210,7 +203,7 @@ def _bring(session: Session, found: PublishedSet, folder: Path, given: str) -> N
     path = Path(given).expanduser() if given else folder / name
     if given.startswith(("http://", "https://")):
         kept = session.workspace.cache / "archives" / f"{pin.sha256[:12]}-{name}"
-        path = fetch(given, kept, pin.sha256, CONSOLE)
+        path = fetch(given, kept, pin.sha256)
     elif not given and not path.exists():
         say(f"artifacts: {name} is not beside the set (--artifacts PATH or URL): made again and compared")
         return

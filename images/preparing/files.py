@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bench.common.errors import ArtifactError
 from bench.convert import publishers
 from bench.store.recipes import Recipe
@@ -23,7 +21,7 @@ TIMEOUT_S = 300.0
 
 
 def gather(
-    weights: Weights, missing: Iterable[Recipe], engine: Engine, arch: str, cache: Path, console: Console
+    weights: Weights, missing: Iterable[Recipe], engine: Engine, arch: str, cache: Path
 ) -> tuple[dict[str, Any], tuple[Mount, ...]]:
     """Get the files that the `missing` recipes are made from.
 
@@ -39,7 +37,7 @@ def gather(
             paths[pin] = _readable(origin.path, pin, cache)
         else:
             url, file = places[pin]
-            paths[pin] = fetch(url, cache / "weights" / file, pin, console)
+            paths[pin] = fetch(url, cache / "weights" / file, pin)
     mounts = tuple(
         Mount(path, f"/weights/{number}-{path.name}") for number, path in enumerate(paths.values())
     )

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from bench.common.errors import ArtifactError
@@ -22,9 +21,9 @@ from images.engines import machine
 from images.engines.engine import Launch, Mount
 from images.making import lock
 from images.preparing.files import gather
+from images.say import CONSOLE
 
 TIMEOUT = 3600.0
-CONSOLE = Console()
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict
     cache, engine, here = session.workspace.cache, session.workbench.maker, machine.local()
     for name in ("artifacts", "data", "specs"):
         (cache / name).mkdir(parents=True, exist_ok=True)
-    files, weights = gather(session.weights, missing, engine, here.arch, cache, CONSOLE)
+    files, weights = gather(session.weights, missing, engine, here.arch, cache)
     mounts = (
         Mount(cache / "artifacts", "/cache/artifacts", writable=True),
         Mount(cache / "data", "/cache/data", writable=True),

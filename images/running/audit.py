@@ -9,8 +9,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Console
-
 from bench.common.errors import EngineError, FailedCellsError, UsageError
 from bench.measure import audit_rules
 from bench.store import results
@@ -19,8 +17,7 @@ from images.preparing.prepare import Prepared, prepare
 from images.running import launches, runfile, specs
 from images.running.launches import Launch
 from images.running.specs import GRACE, SLACK, used
-
-CONSOLE = Console()
+from images.say import CONSOLE
 
 
 def run(session: Session) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from rich.console import Console
-
 from bench.plan.cells import Cell
 from images.choosing.groups import Group, groups
 from images.choosing.session import Session
@@ -14,6 +12,7 @@ from images.running import predict
 from images.running.launches import Todo
 from images.running.predict import Speed
 from images.running.speeds import Speeds, known
+from images.say import CONSOLE
 
 
 def minutes(seconds: float) -> str:
@@ -56,9 +55,8 @@ def _rounds(session: Session, cell: Cell, speed: Speed) -> float:
 
 def show_prediction(work: Todo, seconds: list[float], excluded: list[dict[str, str]], speeds: Speeds) -> None:
     """Print what a run is about to do and how long that will take, by model."""
-    console = Console()
     for row in excluded:
-        console.print(f"left out: {row['id']}: {row['reason']}", highlight=False, soft_wrap=True)
+        CONSOLE.print(f"left out: {row['id']}: {row['reason']}", highlight=False, soft_wrap=True)
     if not seconds:
         return
     by_model: dict[str, float] = {}
@@ -66,7 +64,7 @@ def show_prediction(work: Todo, seconds: list[float], excluded: list[dict[str, s
         by_model[launch.group.model] = by_model.get(launch.group.model, 0.0) + predicted
     models = ", ".join(f"{model} {minutes(total)}" for model, total in by_model.items())
     resumed = f"{work.done} cell rounds are there already, " if work.done else ""
-    console.print(
+    CONSOLE.print(
         f"measure: {resumed}{len(work.launches)} launches, about {minutes(sum(seconds))} ({models}), "
         f"{_basis(speeds, work)}",
         highlight=False,

@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -32,8 +31,7 @@ from images.running.launches import Launch, Todo
 from images.running.receive import Receiver
 from images.running.specs import GRACE, SLACK
 from images.running.speeds import Speeds
-
-CONSOLE = Console()
+from images.say import CONSOLE
 
 
 class _Bar:

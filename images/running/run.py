@@ -12,8 +12,9 @@ from images.engines import emulation
 from images.preparing.prepare import Prepared, prepare
 from images.running import fleet, launches
 from images.running.launches import Todo
-from images.running.measuring import CONSOLE, Pass
+from images.running.measuring import Pass
 from images.running.specs import used
+from images.say import CONSOLE
 
 
 def begin(session: Session, *, fresh: bool) -> Pass:

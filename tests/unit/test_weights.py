@@ -1,9 +1,8 @@
-"""images.choosing.weights and the weights in bench.store.recipes: what a word names, and what is made from which file."""
+"""images.choosing.weights and bench.store.recipes: what a word names, what is made from which file."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from range_server import Site, serve
-from rich.console import Console
 
 from bench.common import hashing
 from bench.common.errors import ArtifactError, UsageError
@@ -283,7 +281,7 @@ def pinned(content: bytes) -> Weights:
 def get(
     weights: Weights, missing: Sequence[Recipe], engine: Publishers, cache: Path
 ) -> tuple[dict[str, Any], tuple[Mount, ...]]:
-    return gather(weights, missing, engine, "amd64", cache, Console(file=io.StringIO()))  # type: ignore[arg-type]
+    return gather(weights, missing, engine, "amd64", cache)  # type: ignore[arg-type]
 
 
 def test_a_published_file_is_fetched_when_something_is_made_from_it(
