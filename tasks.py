@@ -257,8 +257,6 @@ def lock(_: Context) -> None:
 @task
 def generate(_: Context) -> None:
     """Write the generated files again: Dockerfiles, matrix.schema.json, docs/reference.md (maintainers)."""
-    from images.desk import generate as reference
-    from images.desk.generate import generate as write
+    from images.desk.generate import write
 
     write(ROOT)
-    reference.write(ROOT)

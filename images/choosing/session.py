@@ -22,7 +22,7 @@ from bench.runtimes.isa import NATIVE
 from images.choosing.asking import Asking
 from images.choosing.weights import Weights, resolve
 from images.choosing.workbench import Workbench
-from images.engines.engine import Launch, Mount
+from images.engines.engine import Mount, Request
 from images.making import lock
 from images.workspace import Workspace
 
@@ -166,9 +166,9 @@ class Session:
         """The variables that cap a framework's kernels to an instruction set."""
         return {} if isa == NATIVE else self.matrix.isas[isa].environment[framework]
 
-    def request(self, image: str, argv: Sequence[str], mounts: Sequence[Mount], timeout: float) -> Launch:
+    def request(self, image: str, argv: Sequence[str], mounts: Sequence[Mount], timeout: float) -> Request:
         """A launch with this platform's cores, memory limit and, where emulated, CPU model."""
-        return Launch(
+        return Request(
             image,
             self.arch,
             argv,

@@ -1,11 +1,11 @@
-"""What `invoke list` and `invoke doctor` print."""
+"""What `invoke list` prints."""
 
 from __future__ import annotations
 
 from rich.table import Table
 
 from images.choosing.session import Session
-from images.running.forecast import _rounds, expected_speeds, minutes, seconds
+from images.running.forecast import all_rounds, expected_speeds, minutes, seconds
 from images.say import CONSOLE
 
 
@@ -19,7 +19,7 @@ def show_matrix(session: Session) -> None:
         heads = [f"{scenario} b{batch}" for scenario, batch in columns]
         table = Table("framework", "method", "cap", *heads, title=title, title_justify="left")
         for group in groups:
-            cells = {(c.scenario, c.batch): _rounds(session, c, speeds[group]) for c in group.cells}
+            cells = {(c.scenario, c.batch): all_rounds(session, c, speeds[group]) for c in group.cells}
             words = [minutes(cells[column]) if column in cells else "" for column in columns]
             mark = "" if speeds[group].measured else " (guess)"
             table.add_row(group.framework, f"{group.method}{mark}", group.isa, *words)

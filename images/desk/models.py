@@ -8,15 +8,14 @@ from rich.table import Table
 
 from bench.store import artifacts as store
 from images.choosing.session import Session
+from images.preparing import transfer
+from images.preparing.prepare import prepare, specification
 from images.say import CONSOLE
+from images.workspace import size
 
 
 def show_models(session: Session, target: str, source: str) -> None:
     """Export, import or make the plan's artifacts, and print them."""
-    from images.preparing import transfer
-    from images.preparing.prepare import prepare, specification
-    from images.workspace import size
-
     if source:
         CONSOLE.print(f"{source}: {transfer.load(session.workspace, Path(source))}", soft_wrap=True)
     if store.plan(specification(session, str(session.workspace.cache))):

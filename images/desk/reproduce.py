@@ -32,7 +32,7 @@ from images.preparing.fetch import fetch
 from images.preparing.prepare import prepare, specification
 from images.publishing import exactly, pull, sets
 from images.publishing.exactly import Exact
-from images.publishing.sets import Image, PublishedSet
+from images.publishing.sets import PinnedImage, PublishedSet
 from images.say import say
 
 Results = Mapping[str, Mapping[str, Any]]  # by cell id
@@ -46,7 +46,7 @@ class Again(Exact):
     what it is.
     """
 
-    published: Mapping[str, Image] = field(default_factory=dict)
+    published: Mapping[str, PinnedImage] = field(default_factory=dict)
     found: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def build(self, *, quiet: bool = False) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bench.common.errors import FailedCellsError
 from images.choosing.session import Session
+from images.running import audit
 from images.say import CONSOLE
 
 
 def show_submission(session: Session, submitter: str, *, compliance: bool) -> None:
     """Audit if asked for, write the tree and say what is in it; FailedCellsError where an audit failed."""
-    from images.running import audit
     from reports.deposit import mlperf_tree
     from reports.run import results
 

@@ -13,7 +13,7 @@ from bench.common.errors import ArtifactError
 from bench.convert import publishers
 from bench.store.recipes import Recipe
 from images.choosing.weights import Origin, Weights
-from images.engines.engine import Engine, Launch, Mount
+from images.engines.engine import Engine, Mount, Request
 from images.making.base import USER
 from images.preparing.fetch import fetch
 
@@ -82,8 +82,8 @@ def _places(origins: Sequence[Origin], engine: Engine, arch: str, cache: Path) -
         event = json.loads(line)
         places[asked[event["kind"], event["model"]]] = event["url"], event["file"]
 
-    launch = Launch("prepare", arch, ["sources", engine.path(path, mounts)], mounts, timeout_s=TIMEOUT_S)
-    result = engine.launch(launch, on_line)
+    request = Request("prepare", arch, ["sources", engine.path(path, mounts)], mounts, timeout_s=TIMEOUT_S)
+    result = engine.launch(request, on_line)
     if result.exit_code:
         raise ArtifactError(f"cannot tell where the weights are: {result.reason}\n{result.stderr}".rstrip())
     return places

@@ -18,7 +18,7 @@ from bench.store.recipes import Recipe
 from images.choosing.groups import Group, groups
 from images.choosing.session import Session
 from images.engines import machine
-from images.engines.engine import Launch, Mount
+from images.engines.engine import Mount, Request
 from images.making import lock
 from images.preparing.files import gather
 from images.say import CONSOLE
@@ -133,7 +133,7 @@ def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict
     inside = Path(engine.path(cache / "artifacts", mounts)).parent
     path = cache / "specs" / "prepare.json"
     path.write_text(json.dumps({**spec, **files, "data": data, "cache": str(inside)}))
-    request = Launch(
+    request = Request(
         "prepare",
         here.arch,
         ["prepare", engine.path(path, mounts)],

@@ -26,7 +26,7 @@ REMEDY = "take the folder from a clean checkout again"
 
 
 @dataclass(frozen=True)
-class Image:
+class PinnedImage:
     """One image of a set; `image`, `repository` and `digest` are "" where the set pins only its lock."""
 
     arch: str
@@ -106,7 +106,7 @@ class PublishedSet:
     run: Annotated[str, SHA256]
     kit: Kit
     device: Device
-    images: dict[str, Image]
+    images: dict[str, PinnedImage]
     artifacts: tuple[Pinned, ...]
     cells: dict[str, Annotated[str, SHA256]]
     archives: dict[str, Archive] = field(default_factory=dict)

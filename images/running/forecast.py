@@ -42,11 +42,11 @@ def seconds(session: Session, speeds: Mapping[Group, Speed], cells: Collection[C
         chosen = [cell for cell in group.cells if cell in cells]
         if chosen:
             total += session.profile_facts.rounds * (predict.LAUNCH_SECONDS + speed.load_seconds)
-            total += sum(_rounds(session, cell, speed) for cell in chosen)
+            total += sum(all_rounds(session, cell, speed) for cell in chosen)
     return total
 
 
-def _rounds(session: Session, cell: Cell, speed: Speed) -> float:
+def all_rounds(session: Session, cell: Cell, speed: Speed) -> float:
     """Predicted seconds of a cell over all rounds."""
     asked = session.asking.of(cell.scenario)
     rounds = range(1, session.profile_facts.rounds + 1)

@@ -23,7 +23,7 @@ from bench.store import recipes
 from bench.store.recipes import Recipe
 from images.choosing import weights as module
 from images.choosing.weights import Weights, resolve
-from images.engines.engine import Launch, LaunchResult, Mount
+from images.engines.engine import LaunchResult, Mount, Request
 from images.engines.streams import OnLine
 from images.preparing.files import gather
 
@@ -263,7 +263,7 @@ class Publishers:
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         return f"inside:{host.name}" if host in {mount.host for mount in mounts} else str(host)
 
-    def launch(self, request: Launch, on_line: OnLine) -> LaunchResult:
+    def launch(self, request: Request, on_line: OnLine) -> LaunchResult:
         command, path = request.argv
         assert command == "sources"
         wanted = json.loads(Path(path).read_text())["wanted"]
