@@ -173,7 +173,7 @@ def _sessions(whole: Again, measured: Results) -> tuple[list[Again], dict[str, s
     for cell in whole.plan.cells:
         lacking = set() if cell.isa == NATIVE else set(whole.matrix.isas[cell.isa].flags) - flags
         asked = measured[cell.id]["asked"]
-        fit = [one.filters.sweep for one in sweeps if one.asking.of(cell.scenario) == asked]
+        fit = [one.filters.sweep for one in sweeps if one.asking.of(cell.scenario).document() == asked]
         if arches != {whole.arch}:
             left_out[cell.id] = f"published on {', '.join(sorted(arches))}, this machine is {whole.arch}"
         elif lacking:

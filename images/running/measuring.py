@@ -27,7 +27,7 @@ from images.preparing.prepare import Prepared
 from images.running import fleet, predict, runfile, specs, speeds
 from images.running.fleet import EngineLostError, Family, Fleet, Task
 from images.running.forecast import show_prediction
-from images.running.launches import Launch, Todo
+from images.running.launches import Launch, Todo, Wanted
 from images.running.receive import Receiver
 from images.running.specs import GRACE, SLACK
 from images.running.speeds import Speeds
@@ -99,7 +99,7 @@ class Pass:
         def too_slow(found: Speeds) -> set[Group]:
             _, dropped = predict.within(planned, found, limit, emulated=session.emulated)
             ids = {row["id"] for row in dropped}
-            return {launch.group for launch in planned if any(cell["id"] in ids for cell in launch.cells)}
+            return {launch.group for launch in planned if any(one.id in ids for one in launch.cells)}
 
         artifacts = {launch.group: self.prepared.artifacts[launch.group] for launch in planned}
         if session.profile_facts.performance:
@@ -134,9 +134,9 @@ class Pass:
             shared = Fleet(engines, lambda engine, family: self._work(engine, family, progress), self._lost)
             left = shared.go(fleet.families(tasks, engines))
         for task in (task for family in left for task in family):
-            for spec in task.launch.cells:
-                if spec["id"] not in self.failed and not self._measured(spec, task.launch.round):
-                    self._fail(spec["id"], task.launch.round, self.lost)
+            for one in task.launch.cells:
+                if one.id not in self.failed and not self._measured(one, task.launch.round):
+                    self._fail(one.id, task.launch.round, self.lost)
 
     def _work(self, engine: Engine, family: Family, progress: _Bar) -> None:
         """Measure a family on one engine, launch by launch or as one job of a swarm.
@@ -167,9 +167,9 @@ class Pass:
             if engine.host:
                 CONSOLE.print(f"[red]lost[/] {engine.host}: {reason}", highlight=False)
 
-    def _measured(self, spec: dict[str, Any], number: int) -> bool:
+    def _measured(self, wanted: Wanted, number: int) -> bool:
         """Whether this round of a cell is on disk; a lost engine may have sent it just in time."""
-        path = results.path_of(self.session.run_dir, spec["id"])
+        path = results.path_of(self.session.run_dir, wanted.id)
         try:
             return path.exists() and results.has_round(results.load(path), number)
         except ResultError:
@@ -200,13 +200,13 @@ class Pass:
                 or reason
                 or "the bench said no word about this cell"
             )
-            for spec in launch.cells:
-                if (spec["id"], launch.round) not in receiver.heard:
-                    self._fail(spec["id"], launch.round, f"{why}{tail}")
+            for one in launch.cells:
+                if (one.id, launch.round) not in receiver.heard:
+                    self._fail(one.id, launch.round, f"{why}{tail}")
 
-    def _left(self, launch: Launch) -> tuple[dict[str, Any], ...]:
+    def _left(self, launch: Launch) -> tuple[Wanted, ...]:
         """The cells of a launch that have not failed before."""
-        return tuple(spec for spec in launch.cells if spec["id"] not in self.failed)
+        return tuple(one for one in launch.cells if one.id not in self.failed)
 
     def _harness(self) -> None:
         """Measure what LoadGen and the binding cost with a model that does nothing."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bench.data.dataset import REFERENCE_IMAGES
 from bench.measure.limits import AGREEMENT_SHARE, affordable
 from bench.plan.matrix import Matrix
+from images.choosing.asking import Asked
 from images.choosing.groups import Group
 from images.running.launches import Launch
 
@@ -40,22 +40,22 @@ def guess(matrix: Matrix, model: str, threads: int, *, emulated: bool = False) -
     return Speed(0.5, seconds, False, emulated)
 
 
-def cell_seconds(batch: int, asked: Mapping[str, Any], speed: Speed, number: int) -> float:
-    """Predicted seconds of one cell in round `number`; `asked` is what LoadGen is asked (launches.Asking)."""
+def cell_seconds(batch: int, asked: Asked, speed: Speed, number: int) -> float:
+    """Predicted seconds of one cell in round `number`; `asked` is what LoadGen is asked."""
     sample = speed.seconds_per_sample
     call = batch * sample
-    query = sample * max(1, asked["samples_per_query"])
-    timed = max(asked["min_duration"], asked["min_queries"] * query)
-    if asked["max_duration"]:
-        timed = min(timed, asked["max_duration"])
+    query = sample * max(1, asked.samples_per_query)
+    timed = max(asked.min_duration, asked.min_queries * query)
+    if asked.max_duration:
+        timed = min(timed, asked.max_duration)
     timed = max(timed, call)  # one batch or query is issued whatever the limit
     calibration = min(CALIBRATION_CALLS * call, 0.6 + 2 * call)
     total: float = CELL_SECONDS + calibration + timed
     if number == 1:
-        limit = asked["accuracy_limit"]
+        limit = asked.accuracy_limit
         if not speed.emulated:  # emulated cells compare what LoadGen got: bench/measure/replay.py
             total += sample * affordable(REFERENCE_IMAGES, sample, AGREEMENT_SHARE * limit)
-        total += sample * affordable(asked["accuracy_samples"], sample, limit)
+        total += sample * affordable(asked.accuracy_samples, sample, limit)
     return total
 
 
@@ -64,7 +64,7 @@ def seconds(launches: Iterable[Launch], speeds: Mapping[Group, Speed]) -> list[f
     predicted = []
     for launch in launches:
         speed = speeds[launch.group]
-        own = sum(cell_seconds(cell["batch"], cell["settings"], speed, launch.round) for cell in launch.cells)
+        own = sum(cell_seconds(one.cell.batch, one.asked, speed, launch.round) for one in launch.cells)
         predicted.append(LAUNCH_SECONDS + speed.load_seconds + own)
     return predicted
 
@@ -80,16 +80,16 @@ def within(
     kept, dropped = [], {}
     for launch in launches:
         speed, cells = speeds[launch.group], []
-        for cell in launch.cells:
-            predicted = cell_seconds(cell["batch"], cell["settings"], speed, 2)
+        for one in launch.cells:
+            predicted = cell_seconds(one.cell.batch, one.asked, speed, 2)
             if limit and predicted > limit:
                 why = f"about {predicted:.0f} s, at {speed.seconds_per_sample:.3g} s a sample"
-                dropped[cell["id"]] = (
+                dropped[one.id] = (
                     f"one round would take {'too long, emulated' if emulated else why}: "
                     f"over the profile's limit of {limit:g} s; --no-limit measures it"
                 )
             else:
-                cells.append(cell)
+                cells.append(one)
         if cells:
             kept.append(replace(launch, cells=tuple(cells)))
     return kept, [{"id": cell_id, "reason": reason} for cell_id, reason in dropped.items()]

@@ -15,10 +15,12 @@ from bench.store import results
 from images.choosing.session import Session
 from images.engines.engine import Engine, LaunchResult, Mount, identity, mounted
 from images.preparing.prepare import Prepared
-from images.running.launches import Launch
+from images.running.launches import Launch, Wanted
 from images.running.relay import relaying
 
 SCHEMA = 1
+SLACK = 10.0  # a launch is killed after this many times its predicted seconds, plus GRACE
+GRACE = 600.0
 
 
 def launch(
@@ -50,12 +52,12 @@ def launch(
     specs = [_spec(session, prepared, engine, one, mounts) for one in launches]
     if audits:
         [spec] = specs
-        command, document = "audit", {**spec, "tests": audits}
+        command, told = "audit", {**spec, "tests": audits}
     elif len(specs) == 1:
-        command, document = "measure", specs[0]
+        command, told = "measure", specs[0]
     else:
-        command, document = "series", {"schema": series.SCHEMA, "launches": specs}
-    files.replace(path, json.dumps(document))
+        command, told = "series", {"schema": series.SCHEMA, "launches": specs}
+    files.replace(path, json.dumps(told))
     image = session.matrix.frameworks[groups[0].framework].image
     request = session.request(image, [command, engine.path(path, mounts)], mounts, timeout_s)
     with contextlib.nullcontext() if engine.remote else relaying(relay):
@@ -89,19 +91,21 @@ def _spec(
         "lock": session.locks[group.framework],
         "package": framework.package,
         "method": {"name": group.method, **asdict(session.matrix.methods[group.method])},
-        "cells": launch.cells,
+        "cells": [document(one) for one in launch.cells],
     }
     return {**spec, "so_far": _so_far(session.run_dir, launch)} if engine.remote else spec
 
 
+def document(wanted: Wanted) -> dict[str, Any]:
+    """A cell of a spec as the bench reads it; its key and what is asked go into its result as they are."""
+    settings = wanted.asked.document()
+    return {**asdict(wanted.cell), "id": wanted.id, "key": wanted.key, "settings": settings}
+
+
 def _so_far(run_dir: Path, launch: Launch) -> dict[str, Any]:
     """The results of these cells' earlier rounds, for a container that cannot see them."""
-    paths = {spec["id"]: results.path_of(run_dir, spec["id"]) for spec in launch.cells}
+    paths = {one.id: results.path_of(run_dir, one.id) for one in launch.cells}
     return {cell_id: results.load(path) for cell_id, path in paths.items() if path.exists()}
-
-
-SLACK = 10.0  # a launch is killed after this many times its predicted seconds, plus GRACE
-GRACE = 600.0
 
 
 def used(session: Session, prepared: Prepared) -> dict[str, dict[str, Any]]:
