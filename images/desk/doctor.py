@@ -25,6 +25,7 @@ from images.workspace import PYTHON, Workspace, size
 FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # what INT8 kernels gain from
 NEED_CACHE = 8e9  # bytes: wheels, environments, artifacts
 NEED_ENGINE = 12e9  # bytes: five images and what the builder needs while it copies
+MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
 
 
 def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
@@ -150,9 +151,6 @@ def _space(name: str, path: Path, need: float) -> Fact:
         "ok" if enough else "warn",
         "" if enough else f"the kit needs up to {size(need)}: free some, or invoke clean",
     )
-
-
-MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
 
 
 def show_doctor(root: Path, hosts: Sequence[str]) -> None:

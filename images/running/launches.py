@@ -64,7 +64,7 @@ def todo(
     """Compare the plan with the results on disk; `used` is, by framework, what else its cells are made with.
 
     A result of another key is stale, an unreadable one damaged: neither is launched before the
-    runner has dealt with it (stale results are set aside, damaged ones fail their cell).
+    run has dealt with it (stale results are set aside, damaged ones fail their cell).
     """
     work = Todo([], 0, [], {})
     wanted: dict[Group, list[tuple[Wanted, set[int]]]] = {}
