@@ -53,7 +53,7 @@ class Session:
             if word not in known:
                 raise UsageError(unknown(kind, word, known), where=f"--{kind}")
         workspace = Workspace(root)
-        workbench = Workbench.lay(matrix, workspace, flags["engine"] or "auto", _words(flags["host"]))
+        workbench = Workbench.resolve(matrix, workspace, flags["engine"] or "auto", _words(flags["host"]))
         name = flags["name"]
         if name and (name != Path(name).name or name.startswith(".")):
             raise UsageError(f"{name!r} is not a folder name", where="--name")

@@ -39,7 +39,7 @@ class Workbench:
     registry: str = ""
 
     @classmethod
-    def lay(cls, matrix: Matrix, workspace: Workspace, kind: str, hosts: tuple[str, ...]) -> Workbench:
+    def resolve(cls, matrix: Matrix, workspace: Workspace, kind: str, hosts: tuple[str, ...]) -> Workbench:
         """Resolve --engine and --host; raise UsageError for what names no engine. None is opened yet."""
         if kind not in KINDS:
             raise UsageError(unknown("engine", kind, KINDS), where="--engine")
