@@ -37,15 +37,20 @@ def run(
     session: Session, fresh: bool = False, no_limit: bool = False, swarm: bool = False, registry: str = ""
 ) -> None:
     """Measure the cells that have no result yet, then write the report."""
-    from images.running.run import run as measure
+    from images.desk.measure import measure
 
-    measure(replace(session, swarm=swarm, registry=registry), fresh=fresh, no_limit=no_limit)
+    if swarm:
+        bench = replace(session.workbench, swarm=session.platform, registry=registry)
+        session = replace(session, workbench=bench)
+    measure(session, fresh=fresh, no_limit=no_limit)
 
 
 @kit_task()
 def report(session: Session) -> None:
     """Write out/<run>/report.html again from the results on disk."""
-    session.report()
+    from images.desk.measure import report as write
+
+    write(session)
 
 
 @task(
@@ -250,8 +255,6 @@ def lock(_: Context) -> None:
 @task
 def generate(_: Context) -> None:
     """Write the generated files again: Dockerfiles, matrix.schema.json, docs/reference.md (maintainers)."""
-    from images.desk import generate as reference
-    from images.desk.generate import generate as write
+    from images.desk.generate import write
 
     write(ROOT)
-    reference.write(ROOT)

@@ -9,8 +9,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from images.choosing.session import Session
-
 
 def revision(root: Path) -> str:
     """Return the commit of the checkout, with "-dirty" if files differ; "unknown" outside git."""
@@ -21,9 +19,8 @@ def revision(root: Path) -> str:
     return done.stdout.strip() or "unknown"
 
 
-def kit(session: Session) -> dict[str, Any]:
-    """Which edgequant this is: version, git revision and the matrix's hash."""
-    root = session.workspace.root
+def kit(root: Path) -> dict[str, Any]:
+    """Which edgequant a checkout is: version, git revision and the matrix's hash."""
     version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
     matrix = hashlib.sha256((root / "matrix.toml").read_bytes()).hexdigest()
     revision, changes = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain")

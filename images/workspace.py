@@ -9,8 +9,8 @@ from pathlib import Path
 
 PYTHON = "3.11"  # what the base's Debian suite ships; wheels, bytecode and engine `native` follow it
 
-# Told one line at a time what is being done; `print` will do.
-Progress = Callable[[str], None]
+# Is told, a line at a time, what is being done; `print` will do.
+Say = Callable[[str], None]
 
 
 def epoch() -> int:

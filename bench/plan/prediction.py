@@ -6,12 +6,11 @@ and in the first round the comparison with the reference and the accuracy run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bench.data.dataset import REFERENCE_IMAGES
 from bench.measure.limits import AGREEMENT_SHARE, affordable
+from bench.plan.asking import Asked
 from bench.plan.matrix import Matrix
 
 CELL_SECONDS = 0.5  # compiling for the scenario, evidence, logs
@@ -37,20 +36,20 @@ def guess(matrix: Matrix, model: str, threads: int, *, emulated: bool = False) -
     return Speed(0.5, seconds, False, emulated)
 
 
-def cell_seconds(batch: int, asked: Mapping[str, Any], speed: Speed, number: int) -> float:
-    """Predicted seconds of one cell in round `number`; `asked` is what LoadGen is asked (launches.Asking)."""
+def cell_seconds(batch: int, asked: Asked, speed: Speed, number: int) -> float:
+    """Predicted seconds of one cell in round `number`; `asked` is what LoadGen is asked."""
     sample = speed.seconds_per_sample
     call = batch * sample
-    query = sample * max(1, asked["samples_per_query"])
-    timed = max(asked["min_duration"], asked["min_queries"] * query)
-    if asked["max_duration"]:
-        timed = min(timed, asked["max_duration"])
+    query = sample * max(1, asked.samples_per_query)
+    timed = max(asked.min_duration, asked.min_queries * query)
+    if asked.max_duration:
+        timed = min(timed, asked.max_duration)
     timed = max(timed, call)  # one batch or query is issued whatever the limit
     calibration = min(CALIBRATION_CALLS * call, 0.6 + 2 * call)
     total: float = CELL_SECONDS + calibration + timed
     if number == 1:
-        limit = asked["accuracy_limit"]
+        limit = asked.accuracy_limit
         if not speed.emulated:  # emulated cells compare what LoadGen got: bench/measure/replay.py
             total += sample * affordable(REFERENCE_IMAGES, sample, AGREEMENT_SHARE * limit)
-        total += sample * affordable(asked["accuracy_samples"], sample, limit)
+        total += sample * affordable(asked.accuracy_samples, sample, limit)
     return total

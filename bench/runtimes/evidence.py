@@ -40,7 +40,8 @@ class Quantization:
     def integers_between(self) -> bool:
         """Whether layers between the convolutions (additions, pooling, concatenation) should be in integers.
 
-        They should where activations are quantized ahead of time; dynamic methods leave them in float by design.
+        They should where activations are quantized ahead of time; dynamic methods leave them in float by
+        design.
         """
         return self.kind == "static" and not _FLOATS & set(self.precisions)
 

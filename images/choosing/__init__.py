@@ -1,1 +1,1 @@
-"""Flags become one choice, the choice a plan."""
+"""Flags become one choice, the choice a plan; the engines of a line, opened once, lie on a workbench."""

@@ -1,4 +1,4 @@
-"""What one command line works on: the matrix, the chosen platform and profile, the engine.
+"""What one command line works on: the matrix, the chosen platform and profile, the plan.
 
 Flags are resolved once, here, so that every task of a line sees the same choice.
 """
@@ -7,32 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bench.common.errors import UsageError, unknown
 from bench.data import dataset as datasets
 from bench.data.dataset import Dataset
 from bench.plan import reading
+from bench.plan.asking import Asking
 from bench.plan.cells import Cell, Filters, Plan, plan
 from bench.plan.matrix import Matrix, Platform, Profile
 from bench.runtimes.isa import NATIVE
-from images.choosing.asking import Asking
 from images.choosing.weights import Weights, resolve
-from images.engines import machine
-from images.engines.choose import KINDS, choose, elsewhere
-from images.engines.engine import Engine, Launch, Mount
-from images.engines.machine import Machine
+from images.choosing.workbench import Workbench
+from images.engines.engine import Mount, Request
 from images.making import lock
 from images.workspace import Workspace
-
-CONSOLE = Console()
-SCHEMES = ("ssh://", "tcp://", "http://", "https://", "unix://")
 
 
 @dataclass(frozen=True)
@@ -43,12 +35,9 @@ class Session:
     matrix: Matrix
     platform: str
     profile: str
-    engine_kind: str
     filters: Filters
     given: Mapping[str, str]  # --name, --weights and --dataset, "" where left out
-    hosts: tuple[str, ...] = ()  # other machines' engines, as --host or DOCKER_HOST name them
-    swarm: bool = False  # the engine manages a swarm, whose nodes measure
-    registry: str = ""  # where they pull images from
+    workbench: Workbench
     only: frozenset[Cell] = frozenset()  # these cells of the plan alone; empty: all of them
 
     @classmethod
@@ -57,14 +46,14 @@ class Session:
         matrix = reading.load(root / "matrix.toml")
         platform = flags["platform"] or matrix.defaults.platform
         profile = flags["profile"] or matrix.defaults.profile
-        engine = flags["engine"] or "auto"
         for kind, word, known in (
             ("platform", platform, matrix.platforms),
             ("profile", profile, matrix.profiles),
-            ("engine", engine, KINDS),
         ):
             if word not in known:
                 raise UsageError(unknown(kind, word, known), where=f"--{kind}")
+        workspace = Workspace(root)
+        workbench = Workbench.resolve(matrix, workspace, flags["engine"] or "auto", _words(flags["host"]))
         name = flags["name"]
         if name and (name != Path(name).name or name.startswith(".")):
             raise UsageError(f"{name!r} is not a folder name", where="--name")
@@ -73,18 +62,7 @@ class Session:
         )
         filters = Filters(frameworks, models, methods, scenarios, flags["sweep"])
         given = {kind: flags[kind] for kind in ("name", "weights", "dataset")}
-        hosts = _words(flags["host"]) or tuple(filter(None, [elsewhere()]))
-        for host in hosts:
-            if not host.startswith(SCHEMES) or hosts.count(host) > 1:
-                wrong = "is given twice" if hosts.count(host) > 1 else "names no engine"
-                raise UsageError(
-                    f"{host!r} {wrong}", where="--host", remedy="for example ssh://pi@raspberrypi"
-                )
-        if hosts and engine == "native":
-            raise UsageError(
-                "engine native is this machine's own", where="--engine", remedy="leave out --host"
-            )
-        return cls(Workspace(root), matrix, platform, profile, engine, filters, given, hosts)
+        return cls(workspace, matrix, platform, profile, filters, given, workbench)
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -130,12 +108,13 @@ class Session:
     @property
     def arch(self) -> str:
         """The architecture whose images run: the platform's, or for "any" that of the machine."""
-        return self.machine.arch if self.platform_facts.arch == "any" else self.platform_facts.arch
+        facts = self.platform_facts
+        return self.workbench.machine.arch if facts.arch == "any" else facts.arch
 
     @property
     def emulated(self) -> bool:
         """Whether the platform's instructions are not the machine's."""
-        return self.arch != self.machine.arch
+        return self.arch != self.workbench.machine.arch
 
     @property
     def performance(self) -> bool:
@@ -143,14 +122,9 @@ class Session:
         return self.profile_facts.performance and not self.emulated
 
     @property
-    def machine(self) -> Machine:
-        """The machine that measures; of several, which are alike, the first."""
-        return self.engine.machine() if self.hosts or self.swarm else machine.local()
-
-    @property
     def threads(self) -> int:
         """The platform's threads, at most the cores a run may use."""
-        cores = len(self.machine.cpus)
+        cores = len(self.workbench.machine.cpus)
         return min(self.platform_facts.threads or cores, cores)
 
     @functools.cached_property
@@ -161,7 +135,7 @@ class Session:
         return dataclasses.replace(found, cells=chosen)
 
     def _planned(self, filters: Filters) -> Plan:
-        flags = () if self.emulated else self.machine.flags
+        flags = () if self.emulated else self.workbench.machine.flags
         return plan(self.matrix, self.platform, self.profile, self.arch, filters, flags)
 
     @functools.cached_property
@@ -192,72 +166,24 @@ class Session:
         """The variables that cap a framework's kernels to an instruction set."""
         return {} if isa == NATIVE else self.matrix.isas[isa].environment[framework]
 
-    def request(self, image: str, argv: Sequence[str], mounts: Sequence[Mount], timeout: float) -> Launch:
+    def request(self, image: str, argv: Sequence[str], mounts: Sequence[Mount], timeout: float) -> Request:
         """A launch with this platform's cores, memory limit and, where emulated, CPU model."""
-        return Launch(
+        return Request(
             image,
             self.arch,
             argv,
             mounts,
-            cpus=self.machine.cpus[: self.threads],
+            cpus=self.workbench.machine.cpus[: self.threads],
             memory_bytes=self.platform_facts.memory_bytes,
             timeout_s=timeout,
             emulate_cpu=self.platform_facts.qemu_cpu if self.emulated else None,
         )
 
-    @functools.cached_property
-    def engines(self) -> list[Engine]:
-        """The engines that measure; raises EngineError where one is not to be had."""
-        from images.engines.docker.remote import RemoteEngine
-        from images.engines.docker.swarm import SwarmEngine
-
-        if self.swarm:
-            if len(self.hosts) > 1 or self.engine_kind == "native":
-                raise UsageError("a swarm has one engine that manages it", where="--swarm")
-            words = (self.matrix, self.workspace, "".join(self.hosts), self.platform, self.registry)
-            manager = SwarmEngine(*words)
-            return [manager, *(SwarmEngine(*words) for _ in range(manager.nodes - 1))]
-        if not self.hosts:
-            return [self.maker]
-        return [RemoteEngine(self.matrix, self.workspace, host) for host in self.hosts]
-
-    @property
-    def engine(self) -> Engine:
-        """The engine that measures; of several, the first."""
-        return self.engines[0]
-
-    @functools.cached_property
-    def maker(self) -> Engine:
-        """This machine's engine, in which artifacts are made."""
-        return choose(self.engine_kind, self.matrix, self.workspace)
-
     def build(self, *, quiet: bool = False) -> None:
-        """Make the images or environments of this plan; what is up to date is left alone.
-
-        `quiet` says nothing when there was nothing to do: `run` builds too.
-        """
-        started = time.monotonic()
+        """Make the images or environments of this plan; `quiet` is for who builds in passing, as `run`."""
         used = {self.matrix.frameworks[cell.framework].image for cell in self.plan.cells}
         names = [name for name in self.matrix.images if name in used]
-        own, made = machine.local().arch, []
-        if own in self.matrix.images["prepare"].arches:
-            made += self.maker.build(own, ["prepare"], CONSOLE.print)
-        for engine in self.engines:
-            made += engine.build(self.arch, names, CONSOLE.print)
-        word = "images" if self.engine.kind == "docker" else "environments"
-        fresh = sum(not ready.cached for ready in made)
-        if quiet and not fresh:
-            return
-        CONSOLE.print(
-            f"build: {len(made)} {word} ready, {fresh} of them new, {time.monotonic() - started:.1f} s "
-            f"(engine {self.engine.kind}: {self.engine.reason})"
-        )
-
-    def report(self) -> Path:
-        """Write the run's report from the results on disk and return its path."""
-        from reports.report.assemble import render
-
-        return render(self.existing_run, self.matrix)
+        self.workbench.build(self.arch, names, quiet=quiet)
 
     @property
     def existing_run(self) -> Path:

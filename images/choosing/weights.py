@@ -198,6 +198,3 @@ def _recall(memory: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
-
-
-# -------------------------------------------------------------------------------- getting the files

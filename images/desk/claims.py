@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -17,7 +16,9 @@ from bench.plan.cells import Cell
 from images.choosing.session import Session
 from images.desk import docket
 from images.desk.docket import Docket
+from images.desk.measure import measure, report
 from images.running.forecast import expected_speeds, minutes, seconds
+from images.say import CONSOLE
 from reports.claims import record
 from reports.claims.judge import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, device_of, judge_all
 from reports.claims.measure import INVALID, Results
@@ -28,7 +29,6 @@ from reports.run.results import Run
 from reports.run.wording import counted, percent
 from reports.stats.by_round import best_coverage
 
-CONSOLE = Console()
 STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "red", UNDECIDED: "yellow"}
 
 
@@ -93,11 +93,11 @@ def judge(session: Session, only: str, *, measure: bool, no_limit: bool) -> None
     verdict = record.document(judged, device, runs, session.profile, base.dataset.label)
     path = record.write(first.path, verdict)
     own = [one for one in found.sessions.values() if one.run_dir == first.path]
-    report = own[0].report() if own else None
+    written = report(own[0]) if own else None
     rows = [row for row in verdict["claims"] if row["id"] in chosen]
     _print(rows, verdict)
     _print_longer(rows, session)
-    CONSOLE.print(f"Verdicts: {path}" + (f"; report: {report}#claims" if report else ""), soft_wrap=True)
+    CONSOLE.print(f"Verdicts: {path}" + (f"; report: {written}#claims" if written else ""), soft_wrap=True)
     _end(rows, failed)
 
 
@@ -105,13 +105,11 @@ def _measure(
     found: Docket, missing: Mapping[str, Collection[Cell]], no_limit: bool
 ) -> list[FailedCellsError]:
     """Run what is missing, one run a sweep; a run whose cells fail does not stop the next."""
-    from images.running.run import run
-
     failed = []
     for sweep, cells in missing.items():
         try:
             session = dataclasses.replace(found.sessions[sweep], only=frozenset(cells))
-            run(session, fresh=False, no_limit=no_limit)
+            measure(session, fresh=False, no_limit=no_limit)
         except FailedCellsError as error:
             failed.append(error)
     return failed

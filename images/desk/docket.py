@@ -105,7 +105,7 @@ def _device(session: Session) -> DeviceUnderTest:
     facts = {
         "platform": session.platform,
         "profile": session.profile,
-        "host": session.machine.document(),
+        "host": session.workbench.machine.document(),
         "device_note": runfile.device_note(session),
     }
     return device_of(facts, session.matrix, session.weights.source)

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from bench.common.errors import EngineError
@@ -20,11 +19,13 @@ from images.engines.docker.remote import RemoteEngine
 from images.engines.emulation import Fact, emulation
 from images.making.bytecode import image_python
 from images.running.relay import firmware_word
+from images.say import CONSOLE
 from images.workspace import PYTHON, Workspace, size
 
 FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # what INT8 kernels gain from
 NEED_CACHE = 8e9  # bytes: wheels, environments, artifacts
 NEED_ENGINE = 12e9  # bytes: five images and what the builder needs while it copies
+MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
 
 
 def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
@@ -152,15 +153,9 @@ def _space(name: str, path: Path, need: float) -> Fact:
     )
 
 
-MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
-
-
 def show_doctor(root: Path, hosts: Sequence[str]) -> None:
     """Print what this machine has, what is missing and what to do about it."""
-    pass
-    from images.workspace import Workspace
-
     table = Table("", "what", "found", "what to do", title="This machine", title_justify="left")
     for fact in examine(Workspace(root), hosts):
         table.add_row(MARKS[fact.status], fact.name, fact.value, fact.remedy)
-    Console().print(table)
+    CONSOLE.print(table)

@@ -12,16 +12,16 @@ from typing import Any
 from bench.common import files
 from bench.common.errors import UsageError
 from bench.common.hashing import sha256_file
-from bench.plan.matrix import Matrix
 from bench.store import results
 from images.choosing.session import Session
 from images.making import lock
 from images.preparing import transfer
 from images.publishing import exactly, pinfile, record, sets
 from images.publishing.exactly import Exact
-from images.publishing.sets import COMMENT, SCHEMA, Archive, Device, Image, Kit, PublishedSet
+from images.publishing.sets import COMMENT, SCHEMA, Archive, Device, Kit, PinnedImage, PublishedSet
 from images.running import runfile
 from images.workspace import size
+from reports.report.assemble import render
 
 WHY = "published.toml has not the image that measured: publish, then `invoke run --fresh`, then freeze again"
 
@@ -66,13 +66,7 @@ def _fill(
     if archive:
         found = dataclasses.replace(found, archives=_archive(exact, Path(archive)))
     files.replace(folder / "set.toml", record.dumps(asdict(found), COMMENT))
-    _render(folder, exact.matrix)
-
-
-def _render(folder: Path, matrix: Matrix) -> None:
-    from reports.report.assemble import render
-
-    render(folder, matrix)
+    render(folder, exact.matrix)
 
 
 def _describe(
@@ -103,15 +97,15 @@ def _describe(
     )
 
 
-def _images(session: Exact, measured: Mapping[str, Mapping[str, Any]]) -> dict[str, Image]:
+def _images(session: Exact, measured: Mapping[str, Mapping[str, Any]]) -> dict[str, PinnedImage]:
     """The images that measured, pinned where published.toml has the very same ones, and prepare's lock."""
     pins = pinfile.read(session.workspace.root)
-    found: dict[str, Image] = {}
+    found: dict[str, PinnedImage] = {}
     for result in measured.values():
         image = session.matrix.frameworks[result["cell"]["framework"]].image
         facts = result["environment"]
         ours = facts["engine"]["kind"] == "docker"
-        one = Image(session.arch, facts["lock"], facts["engine"]["digest"] if ours else "")
+        one = PinnedImage(session.arch, facts["lock"], facts["engine"]["digest"] if ours else "")
         if found.setdefault(image, one) != one:
             raise UsageError(
                 f"its cells were measured with more than one {image} image",
@@ -119,12 +113,12 @@ def _images(session: Exact, measured: Mapping[str, Mapping[str, Any]]) -> dict[s
                 remedy="measure the run again with --fresh, in one go",
             )
     prepare = lock.read(session.workspace.lock("prepare", "amd64"))
-    found["prepare"] = Image("amd64", prepare.digest)
+    found["prepare"] = PinnedImage("amd64", prepare.digest)
     for name, one in found.items():
         entry = pins.images.get(name) if pins else None
         child = entry.arches.get(one.arch) if entry else None
         if entry and child and child.lock == one.lock and (child.image == one.image or name == "prepare"):
-            found[name] = Image(
+            found[name] = PinnedImage(
                 one.arch, one.lock, child.image, entry.repository, child.digest, dict(child.versions)
             )
     return found

@@ -1,4 +1,7 @@
-"""docs/reference.md: tasks, exit codes, the matrix's keys, claims and columns, made from the code."""
+"""`invoke generate`: the committed files that are made from the code.
+
+Dockerfiles, the matrix's schema, and docs/reference.md: tasks, exit codes, matrix keys, claims and columns.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from bench.common import errors
 from bench.plan import reading
 from bench.plan.matrix import Matrix
 from bench.plan.tables import schema
+from images.making import dockerfile
 from reports.claims import catalogue
 from reports.claims.tell import expected
 from reports.deposit.tabular import columns
@@ -37,7 +41,10 @@ def render(root: Path) -> str:
 
 
 def write(root: Path) -> None:
-    """Write docs/reference.md."""
+    """Write the committed files that are made from the code: Dockerfiles, schema and reference."""
+    dockerfile.write_all(reading.load(root / "matrix.toml"))
+    schema_file = root / "bench" / "plan" / "matrix.schema.json"
+    schema_file.write_text(json.dumps(reading.json_schema(), indent=1) + "\n", encoding="utf-8")
     (root / FILE).write_text(render(root), encoding="utf-8")
 
 
@@ -172,13 +179,3 @@ def _columns() -> Iterator[str]:
     yield "## Columns of `invoke export`\n"
     rows = [(f"`{c.name}`", c.type, c.unit, c.meaning, c.source) for c in columns()]
     yield from _table(("column", "type", "unit", "meaning", "from"), *rows)
-
-
-def generate(root: Path) -> None:
-    """Write the committed files that are made from the matrix: Dockerfiles and the schema."""
-    from images.making import dockerfile
-
-    matrix = reading.load(root / "matrix.toml")
-    schema = root / "bench" / "plan" / "matrix.schema.json"
-    schema.write_text(json.dumps(reading.json_schema(), indent=1) + "\n", encoding="utf-8")
-    dockerfile.write_all(matrix)

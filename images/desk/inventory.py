@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -30,6 +29,7 @@ from images.engines.docker.engine import DockerEngine
 from images.engines.docker.ground import find
 from images.engines.docker.sdk import speaking
 from images.making.tarball import CHUNK
+from images.say import CONSOLE
 from images.workspace import Workspace, size
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ GZIP = 16 + zlib.MAX_WBITS  # zlib's word for a gzip header and trailer
 
 def show(session: Session, *, weigh: bool, as_json: bool) -> None:
     """Print the images of this platform's architecture; `weigh` measures what is not yet known."""
-    engine = session.engine
+    engine = session.workbench.engine
     if not isinstance(engine, DockerEngine):
         raise UsageError(
             f"engine {engine.kind} has environments, not images: {engine.reason}", where="invoke images"
@@ -62,10 +62,9 @@ def show(session: Session, *, weigh: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    console = Console()
-    console.print(table(rows, f"Images for {session.platform}, {session.arch}"))
+    CONSOLE.print(table(rows, f"Images for {session.platform}, {session.arch}"))
     if any(row["built"] and row["pushed_bytes"] is None for row in rows):
-        console.print("pushed: `invoke images --weigh` measures what is not known yet, about 30 s a GB")
+        CONSOLE.print("pushed: `invoke images --weigh` measures what is not known yet, about 30 s a GB")
 
 
 def _row(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke import Call, Context, Executor, Exit, Task
 
 from bench.common.errors import KitError, UsageError
+
+if TYPE_CHECKING:
+    from images.choosing.session import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 FILTERS = ("framework", "model", "method", "scenario")
@@ -89,6 +93,18 @@ def _errors() -> Iterator[None]:
         raise Exit("stopped; what was measured is kept, the same command goes on", code=130) from None
 
 
+@functools.cache
+def _session(flags: tuple[tuple[str, Any], ...]) -> Session:
+    """The session of these flags, opened once: the tasks of a line share it, and the engines it opens."""
+    from images.choosing.session import Session  # late: `--list` and `--help` stay instant
+
+    return Session.open(ROOT, dict(flags))
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def kit_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     """Make a task of a function of a Session; the shared options become its flags too."""
 
@@ -96,10 +112,8 @@ def kit_task(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
         own = list(signature(body).parameters.values())[1:]
 
         def call(_: Context, **flags: Any) -> None:
-            from images.choosing.session import Session  # late: `--list` and `--help` stay instant
-
             extra = {parameter.name: flags.pop(parameter.name) for parameter in own}
-            body(Session.open(ROOT, flags), **extra)
+            body(_session(tuple((name, _fixed(value)) for name, value in flags.items())), **extra)
 
         flag = Parameter.POSITIONAL_OR_KEYWORD
         shared = [Parameter(n, flag, default=None if n in MANY else "") for n in SHARED]

@@ -1,17 +1,16 @@
-"""What `invoke list` and `invoke doctor` print."""
+"""What `invoke list` prints."""
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from images.choosing.session import Session
-from images.running.forecast import _rounds, expected_speeds, minutes, seconds
+from images.running.forecast import all_rounds, expected_speeds, minutes, seconds
+from images.say import CONSOLE
 
 
 def show_matrix(session: Session) -> None:
     """Print the cells of the plan by framework x method, the impossible ones and why."""
-    console = Console()
     speeds = expected_speeds(session)
     for model in dict.fromkeys(cell.model for cell in session.plan.cells):
         groups = [group for group in speeds if group.model == model]
@@ -20,15 +19,15 @@ def show_matrix(session: Session) -> None:
         heads = [f"{scenario} b{batch}" for scenario, batch in columns]
         table = Table("framework", "method", "cap", *heads, title=title, title_justify="left")
         for group in groups:
-            cells = {(c.scenario, c.batch): _rounds(session, c, speeds[group]) for c in group.cells}
+            cells = {(c.scenario, c.batch): all_rounds(session, c, speeds[group]) for c in group.cells}
             words = [minutes(cells[column]) if column in cells else "" for column in columns]
             mark = "" if speeds[group].measured else " (guess)"
             table.add_row(group.framework, f"{group.method}{mark}", group.isa, *words)
-        console.print(table)
-        _show_absent(console, session, model)
+        CONSOLE.print(table)
+        _show_absent(session, model)
     limit = session.profile_facts.cell_limit
     total = minutes(seconds(session, speeds, session.plan.cells))
-    console.print(
+    CONSOLE.print(
         f"{len(session.plan.cells)} cells, {session.profile_facts.rounds} rounds: about {total} "
         f"with {session.threads} threads. A guess is predicted from the model's size alone; the others from "
         "a calibration on this machine."
@@ -36,10 +35,10 @@ def show_matrix(session: Session) -> None:
     )
 
 
-def _show_absent(console: Console, session: Session, model: str) -> None:
+def _show_absent(session: Session, model: str) -> None:
     table = Table("framework", "method", "why there is no such cell", title_justify="left")
     for row in session.plan.absent:
         if row.model == model:
             table.add_row(row.framework, row.method, row.reason)
     if table.row_count:
-        console.print(table)
+        CONSOLE.print(table)

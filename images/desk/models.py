@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from bench.convert import wanted
 from images.choosing.session import Session
+from images.preparing import transfer
+from images.preparing.prepare import prepare, specification
+from images.say import CONSOLE
+from images.workspace import size
 
 
 def show_models(session: Session, target: str, source: str) -> None:
     """Export, import or make the plan's artifacts, and print them."""
-    from images.preparing import transfer
-    from images.preparing.prepare import prepare, specification
-    from images.workspace import size
-
-    console = Console()
     if source:
-        console.print(f"{source}: {transfer.load(session.workspace, Path(source))}", soft_wrap=True)
+        CONSOLE.print(f"{source}: {transfer.load(session.workspace, Path(source))}", soft_wrap=True)
     if wanted.missing(specification(session, str(session.workspace.cache))):
         session.build(quiet=True)
     prepared = prepare(session)
@@ -27,8 +25,8 @@ def show_models(session: Session, target: str, source: str) -> None:
     for row in prepared.rows():
         names = (row["framework"], row["method"], row["model"], row["arch"])
         table.add_row(*names, size(row["bytes"]), row["sha256"][:12])
-    console.print(table)
+    CONSOLE.print(table)
     if target:
         path = Path(target)
         transfer.export(session, path)
-        console.print(f"exported to {path}, {size(path.stat().st_size)}")
+        CONSOLE.print(f"exported to {path}, {size(path.stat().st_size)}")

@@ -14,29 +14,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bench.common.errors import ArtifactError, FailedCellsError, UsageError
 from bench.common.hashing import sha256_file
 from bench.convert import wanted
 from bench.plan.cells import Cell
 from bench.runtimes.isa import NATIVE
 from bench.store import results
-from images import kit
 from images.choosing.session import Session
+from images.desk.measure import measure
 from images.engines import machine
 from images.engines.docker.engine import DockerEngine
 from images.engines.engine import Engine
+from images.kit import kit
 from images.making import lock
 from images.preparing import transfer
 from images.preparing.fetch import fetch
 from images.preparing.prepare import prepare, specification
 from images.publishing import exactly, pull, sets
 from images.publishing.exactly import Exact
-from images.publishing.sets import Image, PublishedSet
-from images.running.run import run as measure
+from images.publishing.sets import PinnedImage, PublishedSet
+from images.say import say
 
-CONSOLE = Console()
 Results = Mapping[str, Mapping[str, Any]]  # by cell id
 
 
@@ -48,15 +46,15 @@ class Again(Exact):
     what it is.
     """
 
-    published: Mapping[str, Image] = field(default_factory=dict)
+    published: Mapping[str, PinnedImage] = field(default_factory=dict)
     found: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def build(self, *, quiet: bool = False) -> None:
         """Have the images that the cells need: pulled by digest, or built from the locks."""
         if wanted.missing(specification(self, str(self.workspace.cache))):
-            self._have(self.maker, "prepare", machine.local().arch)
+            self._have(self.workbench.maker, "prepare", machine.local().arch)
         for framework in dict.fromkeys(cell.framework for cell in self.plan.cells):
-            for engine in self.engines:
+            for engine in self.workbench.engines:
                 self._have(engine, self.matrix.frameworks[framework].image, self.arch)
 
     @property
@@ -97,11 +95,6 @@ class Again(Exact):
         say(f"{words}: {'the published packages, by SHA-256' if same else 'NOT the published packages'}")
 
 
-def say(words: str) -> None:
-    """Print a line as it is."""
-    CONSOLE.print(words, highlight=False, soft_wrap=True, markup=False)
-
-
 def reproduce(session: Session, words: str, archive: str, *, fresh: bool, no_limit: bool) -> None:
     """Measure the set that `words` names again, compare, and write both down.
 
@@ -121,8 +114,10 @@ def reproduce(session: Session, words: str, archive: str, *, fresh: bool, no_lim
     if session.filters.sweep:
         raise UsageError("a set says itself which cells it has", where="--sweep")
     name = session.given["name"] or f"reproduce-{found.name}"
-    kind = found.engine if session.engine_kind == "auto" else session.engine_kind
-    named = dataclasses.replace(session, given={**session.given, "name": name}, engine_kind=kind)
+    bench = session.workbench
+    if bench.kind == "auto":
+        bench = dataclasses.replace(bench, kind=found.engine)
+    named = dataclasses.replace(session, given={**session.given, "name": name}, workbench=bench)
     whole = exactly.of_run(named, run, measured, Again, published=found.images)
     _say_kit(whole, found)
     sessions, left_out = _sessions(whole, measured)
@@ -153,7 +148,7 @@ def _locate(session: Session, words: str) -> Path:
 
 def _say_kit(session: Session, found: PublishedSet) -> None:
     """Say where this checkout is not the one that measured."""
-    here = kit.kit(session)
+    here = kit(session.workspace.root)
     if found.kit.dirty:
         say(f"the set was measured from files that no commit has ({found.kit.revision} and changes)")
     if here["revision"] != found.kit.revision:
@@ -168,7 +163,7 @@ def _sessions(whole: Again, measured: Results) -> tuple[list[Again], dict[str, s
     What is asked depends on the sweep (some measure no accuracy), and a run may hold several.
     """
     arches = {image.arch for name, image in whole.published.items() if name != "prepare"}
-    flags = set() if whole.emulated else set(whole.machine.flags)
+    flags = set() if whole.emulated else set(whole.workbench.machine.flags)
     sweeps = [
         dataclasses.replace(whole, filters=dataclasses.replace(whole.filters, sweep=sweep))
         for sweep in ("", *whole.matrix.sweeps)
@@ -178,7 +173,7 @@ def _sessions(whole: Again, measured: Results) -> tuple[list[Again], dict[str, s
     for cell in whole.plan.cells:
         lacking = set() if cell.isa == NATIVE else set(whole.matrix.isas[cell.isa].flags) - flags
         asked = measured[cell.id]["asked"]
-        fit = [one.filters.sweep for one in sweeps if one.asking.of(cell.scenario) == asked]
+        fit = [one.filters.sweep for one in sweeps if one.asking.of(cell.scenario).document() == asked]
         if arches != {whole.arch}:
             left_out[cell.id] = f"published on {', '.join(sorted(arches))}, this machine is {whole.arch}"
         elif lacking:
@@ -208,7 +203,7 @@ def _bring(session: Session, found: PublishedSet, folder: Path, given: str) -> N
     path = Path(given).expanduser() if given else folder / name
     if given.startswith(("http://", "https://")):
         kept = session.workspace.cache / "archives" / f"{pin.sha256[:12]}-{name}"
-        path = fetch(given, kept, pin.sha256, CONSOLE)
+        path = fetch(given, kept, pin.sha256)
     elif not given and not path.exists():
         say(f"artifacts: {name} is not beside the set (--artifacts PATH or URL): made again and compared")
         return

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from bench.common.errors import FailedCellsError
 from images.choosing.session import Session
+from images.running import audit
+from images.say import CONSOLE
 
 
 def show_submission(session: Session, submitter: str, *, compliance: bool) -> None:
     """Audit if asked for, write the tree and say what is in it; FailedCellsError where an audit failed."""
-    from images.running import audit
     from reports.deposit import mlperf_tree
     from reports.run import reading
 
@@ -19,10 +18,9 @@ def show_submission(session: Session, submitter: str, *, compliance: bool) -> No
     if compliance:
         audit.run(session)
     made = mlperf_tree.write(reading.read(run_dir), session.matrix, submitter)
-    console = Console()
-    console.print(f"{made.path}: {len(made.cells)} cells, {len(made.left_out)} left out", soft_wrap=True)
+    CONSOLE.print(f"{made.path}: {len(made.cells)} cells, {len(made.left_out)} left out", soft_wrap=True)
     for line in (*(f"{name}: {reason}" for name, reason in made.left_out.items()), *made.shortfalls):
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
+        CONSOLE.print(f"  {line}", highlight=False, soft_wrap=True)
     if made.failed_audits:
         lines = "\n".join(f"  {name}" for name in made.failed_audits)
         raise FailedCellsError(f"{len(made.failed_audits)} audit runs did not pass:\n{lines}")

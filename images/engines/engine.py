@@ -16,7 +16,7 @@ from bench.store.artifacts import Artifact
 from images.engines.endings import lacking
 from images.engines.machine import Machine
 from images.engines.streams import OnLine
-from images.workspace import Progress
+from images.workspace import Say
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Mount:
 
 
 @dataclass(frozen=True)
-class Launch:
+class Request:
     """One run of `python -m bench ARGV` in a framework's image.
 
     `cpus` are core numbers to pin to (None: all), `memory_bytes` a hard limit (None: none),
@@ -92,7 +92,7 @@ class Engine(Protocol):
     def alive(self) -> bool:
         """Return whether the engine still answers."""
 
-    def build(self, arch: str, names: Sequence[str], progress: Progress) -> list[Ready]:
+    def build(self, arch: str, names: Sequence[str], progress: Say) -> list[Ready]:
         """Make what cells of these images need; what is up to date is left alone."""
 
     def ready(self, name: str, arch: str) -> Ready | None:
@@ -101,7 +101,7 @@ class Engine(Protocol):
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return how a launch with these mounts sees a host path."""
 
-    def launch(self, request: Launch, on_line: OnLine) -> LaunchResult:
+    def launch(self, request: Request, on_line: OnLine) -> LaunchResult:
         """Run the bench; hand each line of its stdout to `on_line` as it comes.
 
         Raises EngineError if the engine itself fails; a bench that fails or is killed is a result.

@@ -23,12 +23,12 @@ from bench.common.errors import EngineError
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.endings import explain, out_of_memory, out_of_time
-from images.engines.engine import Launch, LaunchResult, Mount, Ready
+from images.engines.engine import LaunchResult, Mount, Ready, Request
 from images.engines.streams import Lines, OnLine, tail
 from images.making import lock as locks
 from images.making.bytecode import image_python
 from images.making.wheelhouse import ensure_site, site_of
-from images.workspace import PYTHON, Progress, Workspace
+from images.workspace import PYTHON, Say, Workspace
 
 POLL_S = 0.5
 PR_SET_PDEATHSIG = 1
@@ -72,7 +72,7 @@ class NativeEngine:
         """Return True: processes can always be started."""
         return True
 
-    def build(self, arch: str, names: Sequence[str], progress: Progress) -> list[Ready]:
+    def build(self, arch: str, names: Sequence[str], progress: Say) -> list[Ready]:
         """Unpack every image's wheels; nothing else is needed."""
         self._check_arch(arch)
         made = []
@@ -108,7 +108,7 @@ class NativeEngine:
         """Return the path itself: a process sees the host."""
         return str(host.resolve())
 
-    def launch(self, request: Launch, on_line: OnLine) -> LaunchResult:
+    def launch(self, request: Request, on_line: OnLine) -> LaunchResult:
         """Run one process to its end; see Engine.launch."""
         self._check_arch(request.arch)
         site = site_of(self._workspace, request.image, self._matrix.images[request.image], request.arch)
@@ -162,7 +162,7 @@ def _child(cpus: Sequence[int] | None) -> Callable[[], None]:
     return prepare
 
 
-def _follow(process: subprocess.Popen[bytes], request: Launch, on_line: OnLine) -> LaunchResult:
+def _follow(process: subprocess.Popen[bytes], request: Request, on_line: OnLine) -> LaunchResult:
     """Read a process to its end, within its time and memory; leave nothing of it behind."""
     started = time.monotonic()
     killed = ""

@@ -14,7 +14,6 @@ import tarfile
 import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.common.errors import BuildError
 from bench.common.hashing import sha256_file
@@ -23,10 +22,7 @@ from images.making import debian
 from images.making.bytecode import compile_tree
 from images.making.tarball import entries, stream
 from images.making.wheelhouse import settle
-from images.workspace import Progress, Workspace, epoch
-
-if TYPE_CHECKING:
-    pass
+from images.workspace import Say, Workspace, epoch
 
 RECIPE = 2  # raise it when this file makes another base from the same packages
 VARIANTS = {"amd64": "", "arm64": "v8"}
@@ -60,7 +56,7 @@ def key(base: Base, arch: str) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
-def _archive(base: Base, arch: str, workspace: Workspace, progress: Progress) -> Path:
+def archive_of(base: Base, arch: str, workspace: Workspace, progress: Say) -> Path:
     """Return the base as a docker-archive in the cache, made with mmdebstrap if it is not there."""
     archive = workspace.cache / "base" / f"{arch}-{key(base, arch)}.tar"
     if archive.is_file():

@@ -15,7 +15,6 @@ RENDERED = TEMPLATE.with_name("rendered")
 
 def render(name: str, image: Image, arch: str, part: str) -> str:
     """Return the Dockerfile of one image: `part` is "wheels" or "bench" (the image that runs)."""
-
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)  # noqa: S701 (not HTML)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(name=name, image=image, arch=arch, part=part, user=USER)

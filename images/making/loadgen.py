@@ -27,7 +27,7 @@ from images.making import debian
 from images.making import lock as locks
 from images.making.lock import Lock
 from images.making.pip import GLIBC
-from images.workspace import PYTHON, Progress, Workspace
+from images.workspace import PYTHON, Say, Workspace
 
 RECIPE = 2  # raise it when this file makes another wheel from the same source
 PACKAGE = "mlcommons-loadgen"
@@ -57,7 +57,7 @@ def key(source: Lock) -> str:
     return hashlib.sha256(f"{RECIPE} {source.digest}".encode()).hexdigest()
 
 
-def wheel(workspace: Workspace, suite: str, arch: str, source: Lock, progress: Progress) -> Path:
+def wheel(workspace: Workspace, suite: str, arch: str, source: Lock, progress: Say) -> Path:
     """Return LoadGen's wheel for `arch`, compiled if the cache does not have it; BuildError otherwise."""
     version = source.version(PACKAGE)
     name = f"mlcommons_loadgen-{version}-{_tag(arch)}.whl"

@@ -22,7 +22,7 @@ from images.making import lock as locks
 from images.making.bytecode import compile_tree
 from images.making.lock import Lock, Pin
 from images.making.pip import pip
-from images.workspace import Progress, Workspace, epoch
+from images.workspace import Say, Workspace, epoch
 
 RECIPE = 2  # raise it when this file makes another site from the same wheels
 # Scripts begin with the path of this machine's Python, and pip notes where it found each wheel; RECORD
@@ -30,9 +30,7 @@ RECIPE = 2  # raise it when this file makes another site from the same wheels
 DROP = ("bin", "*.dist-info/direct_url.json", "*.dist-info/RECORD")
 
 
-def ensure_site(
-    workspace: Workspace, name: str, image: Image, arch: str, suite: str, progress: Progress
-) -> Path:
+def ensure_site(workspace: Workspace, name: str, image: Image, arch: str, suite: str, progress: Say) -> Path:
     """Return the site directory of an image, made from its lock if it is not there yet.
 
     LoadGen, where it has no wheel for `arch`, is compiled against the Python of Debian `suite`.
@@ -61,7 +59,7 @@ def site_of(workspace: Workspace, name: str, image: Image, arch: str) -> Path:
     return workspace.site(name, arch, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 
-def fill(lock: Lock, wheels: Path, arch: str, progress: Progress) -> list[Path]:
+def fill(lock: Lock, wheels: Path, arch: str, progress: Say) -> list[Path]:
     """Make `wheels` hold every pin of `lock`; return the verified files, one a pin.
 
     Raises BuildError if a file there is not what the lock says, or if pip cannot get one.

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import requests
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -28,6 +27,7 @@ from rich.progress import (
 from bench.common import files
 from bench.common.errors import ArtifactError
 from bench.convert import publishers
+from images.say import CONSOLE
 
 ATTEMPTS = 5  # in a row without a new byte
 PAUSE_S = 1.0  # before the second attempt, doubled before each further one
@@ -38,7 +38,7 @@ CHUNK = 1 << 20
 Advance = Callable[[int, "int | None"], None]  # told the bytes that are here, and of how many
 
 
-def fetch(url: str, target: Path, pin: str, console: Console) -> Path:
+def fetch(url: str, target: Path, pin: str) -> Path:
     """Make sure that `target` is the file with this pin (see bench.convert.publishers), and return it.
 
     A file that is already there is only checked. Raises ArtifactError for content with another hash, an
@@ -49,7 +49,7 @@ def fetch(url: str, target: Path, pin: str, console: Console) -> Path:
     with (target.parent / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits here, then finds the file
         if not target.exists():
-            _download(_Partial(url, target), pin, console)
+            _download(_Partial(url, target), pin)
         else:
             try:
                 publishers.check(target, pin)
@@ -113,10 +113,10 @@ class _Partial:
         self._facts.unlink(missing_ok=True)
 
 
-def _download(partial: _Partial, pin: str, console: Console) -> None:
+def _download(partial: _Partial, pin: str) -> None:
     by_hand = f"without a network, put the file at {partial.target}"
     failures, furthest = 0, partial.size
-    with _bar(console, partial.target.name) as advance:
+    with _bar(partial.target.name) as advance:
         while True:
             try:
                 _attempt(partial, advance)
@@ -186,8 +186,8 @@ def _span(answer: requests.Response) -> tuple[int, int | None]:
 
 
 @contextlib.contextmanager
-def _bar(console: Console, name: str) -> Iterator[Advance]:
-    console.print(f"  fetching {name}", highlight=False)
+def _bar(name: str) -> Iterator[Advance]:
+    CONSOLE.print(f"  fetching {name}", highlight=False)
     columns = (
         TextColumn(" "),
         BarColumn(),
@@ -195,6 +195,6 @@ def _bar(console: Console, name: str) -> Iterator[Advance]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=CONSOLE) as progress:
         task = progress.add_task(name, total=None)
         yield lambda here, total: progress.update(task, completed=here, total=total)

@@ -9,13 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bench.common.errors import ArtifactError
 from bench.convert import publishers
 from bench.store.recipes import Recipe
 from images.choosing.weights import Origin, Weights
-from images.engines.engine import Engine, Launch, Mount
+from images.engines.engine import Engine, Mount, Request
 from images.making.base import USER
 from images.preparing.fetch import fetch
 
@@ -23,7 +21,7 @@ TIMEOUT_S = 300.0
 
 
 def gather(
-    weights: Weights, missing: Iterable[Recipe], engine: Engine, arch: str, cache: Path, console: Console
+    weights: Weights, missing: Iterable[Recipe], engine: Engine, arch: str, cache: Path
 ) -> tuple[dict[str, Any], tuple[Mount, ...]]:
     """Get the files that the `missing` recipes are made from.
 
@@ -39,7 +37,7 @@ def gather(
             paths[pin] = _readable(origin.path, pin, cache)
         else:
             url, file = places[pin]
-            paths[pin] = fetch(url, cache / "weights" / file, pin, console)
+            paths[pin] = fetch(url, cache / "weights" / file, pin)
     mounts = tuple(
         Mount(path, f"/weights/{number}-{path.name}") for number, path in enumerate(paths.values())
     )
@@ -84,8 +82,8 @@ def _places(origins: Sequence[Origin], engine: Engine, arch: str, cache: Path) -
         event = json.loads(line)
         places[asked[event["kind"], event["model"]]] = event["url"], event["file"]
 
-    launch = Launch("prepare", arch, ["sources", engine.path(path, mounts)], mounts, timeout_s=TIMEOUT_S)
-    result = engine.launch(launch, on_line)
+    request = Request("prepare", arch, ["sources", engine.path(path, mounts)], mounts, timeout_s=TIMEOUT_S)
+    result = engine.launch(request, on_line)
     if result.exit_code:
         raise ArtifactError(f"cannot tell where the weights are: {result.reason}\n{result.stderr}".rstrip())
     return places

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from bench.common.errors import ArtifactError
@@ -19,12 +18,12 @@ from bench.store.recipes import Recipe
 from images.choosing.groups import Group, groups
 from images.choosing.session import Session
 from images.engines import machine
-from images.engines.engine import Launch, Mount
+from images.engines.engine import Mount, Request
 from images.making import lock
 from images.preparing.files import gather
+from images.say import CONSOLE
 
 TIMEOUT = 3600.0
-CONSOLE = Console()
 
 
 @dataclass(frozen=True)
@@ -122,10 +121,10 @@ def specification(session: Session, cache: str) -> dict[str, Any]:
 
 def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict[str, str]:
     """Run the prepare image; return the reasons of what failed, by recipe label."""
-    cache, engine, here = session.workspace.cache, session.maker, machine.local()
+    cache, engine, here = session.workspace.cache, session.workbench.maker, machine.local()
     for name in ("artifacts", "data", "specs"):
         (cache / name).mkdir(parents=True, exist_ok=True)
-    files, weights = gather(session.weights, missing, engine, here.arch, cache, CONSOLE)
+    files, weights = gather(session.weights, missing, engine, here.arch, cache)
     mounts = (
         Mount(cache / "artifacts", "/cache/artifacts", writable=True),
         Mount(cache / "data", "/cache/data", writable=True),
@@ -139,7 +138,7 @@ def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict
     inside = Path(engine.path(cache / "artifacts", mounts)).parent
     path = cache / "specs" / "prepare.json"
     path.write_text(json.dumps({**spec, **files, "data": data, "cache": str(inside)}))
-    request = Launch(
+    request = Request(
         "prepare",
         here.arch,
         ["prepare", engine.path(path, mounts)],

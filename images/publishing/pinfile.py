@@ -32,7 +32,7 @@ class Child:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedImage:
     """One image as a registry has it: its repository there, its index, and its architectures."""
 
     repository: str
@@ -46,7 +46,7 @@ class Pins:
 
     schema: Annotated[int, rule(enum=[SCHEMA])]
     registry: str
-    images: dict[str, Published]
+    images: dict[str, PublishedImage]
 
 
 def path_of(root: Path) -> Path:

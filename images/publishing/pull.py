@@ -7,13 +7,13 @@ from images.engines.docker.build import tag_of
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.sdk import speaking
 from images.publishing.registry import Registry
-from images.publishing.sets import Image
-from images.workspace import Progress
+from images.publishing.sets import PinnedImage
+from images.workspace import Say
 
 CHANGED = "the registry or the pin was changed since: compare set.toml with its commit"
 
 
-def take(engine: DockerEngine, name: str, pin: Image, progress: Progress) -> bool:
+def take(engine: DockerEngine, name: str, pin: PinnedImage, progress: Say) -> bool:
     """Have the pinned image under the tag that launches use; False where it is not to be had.
 
     It is not where nothing is pinned or no registry answers. Raises RegistryError where a registry

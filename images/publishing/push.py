@@ -24,9 +24,9 @@ from images.engines.docker.engine import DockerEngine
 from images.engines.docker.sdk import speaking
 from images.making.base import VARIANTS
 from images.publishing import record
-from images.publishing.pinfile import COMMENT, SCHEMA, Child, Pins, Published, path_of, read
+from images.publishing.pinfile import COMMENT, SCHEMA, Child, Pins, PublishedImage, path_of, read
 from images.publishing.registry import INDEX, MANIFESTS, Manifest, Registry
-from images.workspace import Progress, Workspace, size
+from images.workspace import Say, Workspace, size
 
 AGAIN = "the same command goes on: what has arrived is not pushed again"
 
@@ -51,7 +51,7 @@ def publish(
     workspace: Workspace,
     place: str,
     names: Sequence[str],
-    progress: Progress,
+    progress: Say,
 ) -> Pins:
     """Build what is missing, push, verify, pin; return what is pinned now.
 
@@ -87,13 +87,13 @@ class _Pusher:
     client: docker.DockerClient
     registry: Registry
     name: str
-    progress: Progress
+    progress: Say
 
     @property
     def repository(self) -> str:
         return f"edgequant-{self.name}"  # one level: Docker Hub knows no deeper names
 
-    def image(self, arches: Sequence[str], before: Published | None) -> Published:
+    def image(self, arches: Sequence[str], before: PublishedImage | None) -> PublishedImage:
         """Push all architectures and their index, and return the pins."""
         manifests, children = {}, {}
         for arch in sorted(arches):
@@ -114,7 +114,7 @@ class _Pusher:
                 self.progress(f"{self.name}: index of {', '.join(manifests)} as {self.repository}:{tag}")
         if self.registry.manifest(self.repository, index.digest) is None:
             raise self._lost(index.digest)
-        return Published(self.registry.repository(self.repository), index.digest, children)
+        return PublishedImage(self.registry.repository(self.repository), index.digest, children)
 
     def _child(self, arch: str) -> tuple[Manifest, Child]:
         """Push one architecture unless it is there; return its manifest, fetched by digest, and its pin."""

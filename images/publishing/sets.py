@@ -26,7 +26,7 @@ REMEDY = "take the folder from a clean checkout again"
 
 
 @dataclass(frozen=True)
-class Image:
+class PinnedImage:
     """One image of a set; `image`, `repository` and `digest` are "" where the set pins only its lock."""
 
     arch: str
@@ -62,7 +62,7 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Archive:
-    """The set's artifacts as one file (images/preparing/transfer.py), which lies beside the set or somewhere else."""
+    """The set's artifacts as one file (images/preparing/transfer.py), beside the set or somewhere else."""
 
     sha256: Annotated[str, SHA256]
     bytes: int
@@ -104,7 +104,7 @@ class PublishedSet:
     run: Annotated[str, SHA256]
     kit: Kit
     device: Device
-    images: dict[str, Image]
+    images: dict[str, PinnedImage]
     artifacts: tuple[Pinned, ...]
     cells: dict[str, Annotated[str, SHA256]]
     archives: dict[str, Archive] = field(default_factory=dict)

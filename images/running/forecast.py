@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from rich.console import Console
-
 from bench.plan import prediction
 from bench.plan.cells import Cell
 from bench.plan.prediction import Speed
@@ -15,6 +13,7 @@ from images.preparing.prepare import available
 from images.running import predict
 from images.running.launches import Todo
 from images.running.speeds import Speeds, known
+from images.say import CONSOLE
 
 
 def minutes(seconds: float) -> str:
@@ -44,11 +43,11 @@ def seconds(session: Session, speeds: Mapping[Group, Speed], cells: Collection[C
         chosen = [cell for cell in group.cells if cell in cells]
         if chosen:
             total += session.profile_facts.rounds * (predict.LAUNCH_SECONDS + speed.load_seconds)
-            total += sum(_rounds(session, cell, speed) for cell in chosen)
+            total += sum(all_rounds(session, cell, speed) for cell in chosen)
     return total
 
 
-def _rounds(session: Session, cell: Cell, speed: Speed) -> float:
+def all_rounds(session: Session, cell: Cell, speed: Speed) -> float:
     """Predicted seconds of a cell over all rounds."""
     asked = session.asking.of(cell.scenario)
     rounds = range(1, session.profile_facts.rounds + 1)
@@ -57,9 +56,8 @@ def _rounds(session: Session, cell: Cell, speed: Speed) -> float:
 
 def show_prediction(work: Todo, seconds: list[float], excluded: list[dict[str, str]], speeds: Speeds) -> None:
     """Print what a run is about to do and how long that will take, by model."""
-    console = Console()
     for row in excluded:
-        console.print(f"left out: {row['id']}: {row['reason']}", highlight=False, soft_wrap=True)
+        CONSOLE.print(f"left out: {row['id']}: {row['reason']}", highlight=False, soft_wrap=True)
     if not seconds:
         return
     by_model: dict[str, float] = {}
@@ -67,7 +65,7 @@ def show_prediction(work: Todo, seconds: list[float], excluded: list[dict[str, s
         by_model[launch.group.model] = by_model.get(launch.group.model, 0.0) + predicted
     models = ", ".join(f"{model} {minutes(total)}" for model, total in by_model.items())
     resumed = f"{work.done} cell rounds are there already, " if work.done else ""
-    console.print(
+    CONSOLE.print(
         f"measure: {resumed}{len(work.launches)} launches, about {minutes(sum(seconds))} ({models}), "
         f"{_basis(speeds, work)}",
         highlight=False,

@@ -8,7 +8,6 @@ that a slow minute of the machine falls on both sides of a ratio.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,20 +15,34 @@ from pathlib import Path
 from typing import Any
 
 from bench.common.errors import ResultError
-from bench.plan.cells import key
+from bench.plan.asking import Asked, Asking
+from bench.plan.cells import Cell, key
 from bench.store import results
 from bench.store.artifacts import Artifact
-from images.choosing.asking import Asking
 from images.choosing.groups import Group
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """A cell to be measured: what LoadGen is asked, and the key under which its result will be known."""
+
+    cell: Cell
+    key: str
+    asked: Asked
+
+    @property
+    def id(self) -> str:
+        """The cell's."""
+        return self.cell.id
+
+
+@dataclass(frozen=True)
 class Launch:
-    """One group in one round: the cells still to be measured, with what LoadGen is asked."""
+    """One group in one round: the cells of it that are still to be measured."""
 
     group: Group
     round: int
-    cells: tuple[dict[str, Any], ...]
+    cells: tuple[Wanted, ...]
 
 
 @dataclass
@@ -51,14 +64,15 @@ def todo(
     """Compare the plan with the results on disk; `used` is, by framework, what else its cells are made with.
 
     A result of another key is stale, an unreadable one damaged: neither is launched before the
-    runner has dealt with it (stale results are set aside, damaged ones fail their cell).
+    run has dealt with it (stale results are set aside, damaged ones fail their cell).
     """
     work = Todo([], 0, [], {})
-    specs: dict[Group, list[tuple[dict[str, Any], set[int]]]] = {}
+    wanted: dict[Group, list[tuple[Wanted, set[int]]]] = {}
     for group, artifact in artifacts.items():
         for cell in group.cells:
-            settings = asking.of(cell.scenario)
-            cell_key = key(cell, settings, {"artifact": artifact.sha256, **used[group.framework]})
+            asked = asking.of(cell.scenario)
+            made_with = {"artifact": artifact.sha256, **used[group.framework]}
+            cell_key = key(cell, asked.document(), made_with)
             try:
                 have = _rounds_on_disk(cells_dir / f"{cell.id}.json", cell_key)
             except ResultError as error:
@@ -66,11 +80,10 @@ def todo(
                 continue
             if have is None:
                 work.stale.append(cell.id)
-            spec = {**dataclasses.asdict(cell), "id": cell.id, "key": cell_key, "settings": settings}
-            specs.setdefault(group, []).append((spec, have or set()))
+            wanted.setdefault(group, []).append((Wanted(cell, cell_key, asked), have or set()))
     for number in range(1, asking.profile.rounds + 1):
-        for group, rows in specs.items():
-            missing = tuple(spec for spec, have in rows if number not in have)
+        for group, rows in wanted.items():
+            missing = tuple(one for one, have in rows if number not in have)
             work.done += len(rows) - len(missing)
             if missing:
                 work.launches.append(Launch(group, number, missing))

@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -28,15 +27,14 @@ from images.preparing.prepare import Prepared
 from images.running import fleet, predict, runfile, specs, speeds
 from images.running.fleet import EngineLostError, Family, Fleet, Task
 from images.running.forecast import show_prediction
-from images.running.launches import Launch, Todo
+from images.running.launches import Launch, Todo, Wanted
 from images.running.receive import Receiver
 from images.running.specs import GRACE, SLACK
 from images.running.speeds import Speeds
+from images.say import CONSOLE
 
-CONSOLE = Console()
 
-
-class _Progress:
+class _Bar:
     """The live bar, or in a log one line a launch."""
 
     def __init__(self, bar: Progress, total: int) -> None:
@@ -55,14 +53,13 @@ class _Progress:
             print(f"  {self._done:>3}/{self._total}  {words}  {seconds:.1f} s", flush=True)
 
 
-class _Run:
+class Pass:
     """One pass over the launches; owns run.json while it lasts."""
 
     def __init__(self, session: Session, prepared: Prepared, work: Todo) -> None:
         self.session, self.prepared, self.work = session, prepared, work
-        new = runfile.start(
-            session, session.engine.describe(), {"seconds": prepared.seconds, "artifacts": prepared.rows()}
-        )
+        engine = session.workbench.engine.describe()
+        new = runfile.start(session, engine, {"seconds": prepared.seconds, "artifacts": prepared.rows()})
         old = runfile.read(session.run_dir)
         self.file = runfile.merge(old, new) if old else new
         self.failed: dict[str, str] = {}
@@ -72,7 +69,7 @@ class _Run:
         self.spent = float(self.file["seconds"])
 
     def go(self, *, no_limit: bool) -> None:
-        """Measure every launch, write the report, and raise FailedCellsError if anything failed."""
+        """Measure every launch; `end` says how it went."""
         session = self.session
         for name in ("cells", "loadgen"):
             (session.run_dir / name).mkdir(parents=True, exist_ok=True)
@@ -81,22 +78,18 @@ class _Run:
                 self._fail(cell.id, 0, reason)
         for cell_id, reason in self.work.damaged.items():
             self._fail(cell_id, 0, reason)
-        try:
-            seconds = self._predicted(no_limit) if self.work.launches else []
-            if seconds:
-                self._measure(seconds)
-            else:
-                other = "other " if self.failed or self.file["excluded"] else ""
-                CONSOLE.print(f"measure: every {other}cell is measured; --fresh measures again")
-            left_out = {row["id"] for row in self.file["excluded"]}
-            self.file["complete"] = not self.file["failures"] and all(
-                row["id"] in left_out or (session.run_dir / "cells" / f"{row['id']}.json").exists()
-                for row in self.file["planned"]
-            )
-            runfile.write(session.run_dir, self.file)
-        finally:
-            session.report()
-        self._summary()
+        seconds = self._predicted(no_limit) if self.work.launches else []
+        if seconds:
+            self._measure(seconds)
+        else:
+            other = "other " if self.failed or self.file["excluded"] else ""
+            CONSOLE.print(f"measure: every {other}cell is measured; --fresh measures again")
+        left_out = {row["id"] for row in self.file["excluded"]}
+        self.file["complete"] = not self.file["failures"] and all(
+            row["id"] in left_out or (session.run_dir / "cells" / f"{row['id']}.json").exists()
+            for row in self.file["planned"]
+        )
+        runfile.write(session.run_dir, self.file)
 
     def _predicted(self, no_limit: bool) -> list[float]:
         """Calibrate, leave out what would take too long, say how long the rest will; seconds by launch."""
@@ -106,7 +99,7 @@ class _Run:
         def too_slow(found: Speeds) -> set[Group]:
             _, dropped = predict.within(planned, found, limit, emulated=session.emulated)
             ids = {row["id"] for row in dropped}
-            return {launch.group for launch in planned if any(cell["id"] in ids for cell in launch.cells)}
+            return {launch.group for launch in planned if any(one.id in ids for one in launch.cells)}
 
         artifacts = {launch.group: self.prepared.artifacts[launch.group] for launch in planned}
         if session.profile_facts.performance:
@@ -119,14 +112,14 @@ class _Run:
         self.file["predicted_seconds"] = sum(seconds)
         runfile.write(session.run_dir, self.file)
         show_prediction(self.work, seconds, excluded, found)
-        CONSOLE.print(f"engine {session.engine.kind} ({self.file['engine']['why']})")
+        CONSOLE.print(f"engine {session.workbench.engine.kind} ({self.file['engine']['why']})")
         return seconds
 
     def _measure(self, seconds: list[float]) -> None:
         """Hand the launches to the engines, and wait; what no engine was left for fails."""
         if self.file["harness"] is None:
             self._harness()
-        engines = self.session.engines
+        engines = self.session.workbench.engines
         tasks = [Task(launch, predicted) for launch, predicted in zip(self.work.launches, seconds)]
         columns = (
             TextColumn("{task.description}"),
@@ -137,15 +130,15 @@ class _Run:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=CONSOLE) as bar:
-            progress = _Progress(bar, len(tasks))
+            progress = _Bar(bar, len(tasks))
             shared = Fleet(engines, lambda engine, family: self._work(engine, family, progress), self._lost)
             left = shared.go(fleet.families(tasks, engines))
         for task in (task for family in left for task in family):
-            for spec in task.launch.cells:
-                if spec["id"] not in self.failed and not self._measured(spec, task.launch.round):
-                    self._fail(spec["id"], task.launch.round, self.lost)
+            for one in task.launch.cells:
+                if one.id not in self.failed and not self._measured(one, task.launch.round):
+                    self._fail(one.id, task.launch.round, self.lost)
 
-    def _work(self, engine: Engine, family: Family, progress: _Progress) -> None:
+    def _work(self, engine: Engine, family: Family, progress: _Bar) -> None:
         """Measure a family on one engine, launch by launch or as one job of a swarm.
 
         Raises EngineLostError where the engine is gone.
@@ -155,7 +148,7 @@ class _Run:
             begun, first = time.monotonic(), part[0].launch
             words = f"{first.group.label} round {first.round}"
             words += f" and {len(part) - 1} more" if len(part) > 1 else ""
-            words += f" on {engine.machine().name}" if len(self.session.engines) > 1 else ""
+            words += f" on {engine.machine().name}" if len(self.session.workbench.engines) > 1 else ""
             progress.begin(words)
             try:
                 self._launch(engine, part)
@@ -174,9 +167,9 @@ class _Run:
             if engine.host:
                 CONSOLE.print(f"[red]lost[/] {engine.host}: {reason}", highlight=False)
 
-    def _measured(self, spec: dict[str, Any], number: int) -> bool:
+    def _measured(self, wanted: Wanted, number: int) -> bool:
         """Whether this round of a cell is on disk; a lost engine may have sent it just in time."""
-        path = results.path_of(self.session.run_dir, spec["id"])
+        path = results.path_of(self.session.run_dir, wanted.id)
         try:
             return path.exists() and results.has_round(results.load(path), number)
         except ResultError:
@@ -207,13 +200,13 @@ class _Run:
                 or reason
                 or "the bench said no word about this cell"
             )
-            for spec in launch.cells:
-                if (spec["id"], launch.round) not in receiver.heard:
-                    self._fail(spec["id"], launch.round, f"{why}{tail}")
+            for one in launch.cells:
+                if (one.id, launch.round) not in receiver.heard:
+                    self._fail(one.id, launch.round, f"{why}{tail}")
 
-    def _left(self, launch: Launch) -> tuple[dict[str, Any], ...]:
+    def _left(self, launch: Launch) -> tuple[Wanted, ...]:
         """The cells of a launch that have not failed before."""
-        return tuple(spec for spec in launch.cells if spec["id"] not in self.failed)
+        return tuple(one for one in launch.cells if one.id not in self.failed)
 
     def _harness(self) -> None:
         """Measure what LoadGen and the binding cost with a model that does nothing."""
@@ -221,7 +214,7 @@ class _Run:
             return
         image = self.session.matrix.frameworks[self.work.launches[0].group.framework].image
         heard: list[dict[str, Any]] = []
-        result = self.session.engine.launch(
+        result = self.session.workbench.engine.launch(
             self.session.request(image, ["harness"], (), GRACE), lambda line: heard.append(json.loads(line))
         )
         if result.exit_code == 0 and heard:
@@ -233,7 +226,8 @@ class _Run:
             self.file["failures"].append({"id": cell_id, "round": number, "reason": reason})
         CONSOLE.print(f"[red]failed[/] {cell_id}: {reason}", highlight=False)
 
-    def _summary(self) -> None:
+    def end(self) -> None:
+        """Say how many cells are measured; raise FailedCellsError if one failed."""
         planned = {cell.id for cell in self.session.plan.cells}
         left_out = planned & {row["id"] for row in self.file["excluded"]}
         words = f", {len(left_out)} left out (--no-limit measures them)" if left_out else ""

@@ -17,7 +17,7 @@ def seconds(launches: Iterable[Launch], speeds: Mapping[Group, Speed]) -> list[f
     predicted = []
     for launch in launches:
         speed = speeds[launch.group]
-        own = sum(cell_seconds(cell["batch"], cell["settings"], speed, launch.round) for cell in launch.cells)
+        own = sum(cell_seconds(one.cell.batch, one.asked, speed, launch.round) for one in launch.cells)
         predicted.append(LAUNCH_SECONDS + speed.load_seconds + own)
     return predicted
 
@@ -33,16 +33,16 @@ def within(
     kept, dropped = [], {}
     for launch in launches:
         speed, cells = speeds[launch.group], []
-        for cell in launch.cells:
-            predicted = cell_seconds(cell["batch"], cell["settings"], speed, 2)
+        for one in launch.cells:
+            predicted = cell_seconds(one.cell.batch, one.asked, speed, 2)
             if limit and predicted > limit:
                 why = f"about {predicted:.0f} s, at {speed.seconds_per_sample:.3g} s a sample"
-                dropped[cell["id"]] = (
+                dropped[one.id] = (
                     f"one round would take {'too long, emulated' if emulated else why}: "
                     f"over the profile's limit of {limit:g} s; --no-limit measures it"
                 )
             else:
-                cells.append(cell)
+                cells.append(one)
         if cells:
             kept.append(replace(launch, cells=tuple(cells)))
     return kept, [{"id": cell_id, "reason": reason} for cell_id, reason in dropped.items()]

@@ -1,4 +1,4 @@
-"""The run: prepare what is missing, measure round by round, report.
+"""The run: prepare what is missing, measure round by round.
 
 Everything that was measured is on disk before the next launch starts. A cell that fails keeps its
 reason in run.json and the others go on; a command repeated after a kill continues.
@@ -12,22 +12,21 @@ from images.engines import emulation
 from images.preparing.prepare import Prepared, prepare
 from images.running import fleet, launches
 from images.running.launches import Todo
-from images.running.measuring import CONSOLE, _Run
+from images.running.measuring import Pass
 from images.running.specs import used
+from images.say import CONSOLE
 
 
-def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
-    """Measure what has no result yet and write the report; FailedCellsError where a cell failed.
-
-    Cells predicted to take longer than the profile's limit are left out unless `no_limit`.
-    """
+def begin(session: Session, *, fresh: bool) -> Pass:
+    """Build and prepare what the run needs, and find what has no result yet; with `fresh` all is measured."""
     _ = session.asking  # a wrong --weights or --dataset ends the run before anything is built
-    if session.emulated and not session.engine.remote:
+    bench = session.workbench
+    if session.emulated and not bench.engine.remote:
         _check_emulation(session)
-    if len(session.engines) > 1 and not session.swarm:
-        fleet.check_alike(session.engines, timed=session.performance)
+    if len(bench.engines) > 1 and not bench.swarm:
+        fleet.check_alike(bench.engines, timed=session.performance)
     session.build(quiet=True)
-    for engine in (session.maker, *session.engines):
+    for engine in (bench.maker, *bench.engines):
         engine.remove_stale()
     prepared = prepare(session)
     if fresh:
@@ -40,15 +39,14 @@ def run(session: Session, *, fresh: bool, no_limit: bool) -> None:
         )
         launches.set_aside(session.run_dir, work.stale)
         work = _todo(session, prepared)
-    _Run(session, prepared, work).go(no_limit=no_limit)
+    return Pass(session, prepared, work)
 
 
 def _check_emulation(session: Session) -> None:
-    fact = emulation.emulation()
-    if session.engine.kind != "docker" or fact.status != "ok":
+    fact, kind = emulation.emulation(), session.workbench.engine.kind
+    if kind != "docker" or fact.status != "ok":
         raise EngineError(
-            f"{session.platform} is {session.arch} and cannot be emulated here: "
-            f"engine {session.engine.kind}, {fact.value}",
+            f"{session.platform} is {session.arch} and cannot be emulated here: engine {kind}, {fact.value}",
             where="--platform",
             remedy=fact.remedy or "use --engine docker",
         )

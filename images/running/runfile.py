@@ -36,8 +36,8 @@ def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> 
         "performance": session.performance,
         "complete": False,
         "engine": engine,
-        "host": session.machine.document(),
-        "machines": [engine.machine().name for engine in session.engines],
+        "host": session.workbench.machine.document(),
+        "machines": [engine.machine().name for engine in session.workbench.engines],
         "device_note": device_note(session),
         "harness": None,
         "dataset": {"label": session.dataset.label, "notes": list(session.dataset.notes)},
@@ -48,7 +48,7 @@ def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> 
         "predicted_seconds": 0.0,
         "seconds": 0.0,
         "prepare": prepare,
-        "kit": kit(session),
+        "kit": kit(session.workspace.root),
     }
 
 
@@ -113,7 +113,7 @@ def write(run_dir: Path, run: dict[str, Any]) -> None:
 def device_note(session: Session) -> str | None:
     """Say where this machine is not the platform's device, or None where it is."""
     notes = []
-    cpu, wanted = session.machine.cpu_model, session.platform_facts.cpu
+    cpu, wanted = session.workbench.machine.cpu_model, session.platform_facts.cpu
     if session.emulated:
         notes.append(f"{session.platform} is emulated on {cpu}: correctness only, no timing is performance")
     elif wanted and wanted.lower() not in cpu.lower():

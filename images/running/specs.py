@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from bench.store import results
 from images.choosing.session import Session
 from images.engines.engine import Engine, LaunchResult, Mount, identity, mounted
 from images.preparing.prepare import Prepared
-from images.running.launches import Launch
+from images.running.launches import Launch, Wanted
 from images.running.relay import relaying
+
+SLACK = 10.0  # a launch is killed after this many times its predicted seconds, plus GRACE
+GRACE = 600.0
 
 
 def launch(
@@ -35,7 +39,7 @@ def launch(
     """
     groups = [one.group for one in launches]
     needed = [part[group] for group in groups for part in (prepared.artifacts, prepared.references)]
-    number = session.engines.index(engine)
+    number = session.workbench.engines.index(engine)
     # A name of its own: two runs of one checkout may go on at once.
     path = session.workspace.cache / "specs" / f"{session.run_name}-{number}.json"
     mounts = (
@@ -48,12 +52,12 @@ def launch(
     specs = [_spec(session, prepared, engine, one, mounts) for one in launches]
     if audits:
         [spec] = specs
-        command, document = "audit", {**spec, "tests": audits}
+        command, told = "audit", {**spec, "tests": audits}
     elif len(specs) == 1:
-        command, document = "measure", specs[0]
+        command, told = "measure", specs[0]
     else:
-        command, document = "series", {"schema": series.SCHEMA, "launches": specs}
-    files.replace(path, json.dumps(document))
+        command, told = "series", {"schema": series.SCHEMA, "launches": specs}
+    files.replace(path, json.dumps(told))
     image = session.matrix.frameworks[groups[0].framework].image
     request = session.request(image, [command, engine.path(path, mounts)], mounts, timeout_s)
     with contextlib.nullcontext() if engine.remote else relaying(relay):
@@ -87,22 +91,28 @@ def _spec(
         "lock": session.locks[group.framework],
         "package": framework.package,
         "method": session.matrix.method(group.method),
-        "cells": launch.cells,
+        "cells": [document(one) for one in launch.cells],
     }
     return {**spec, "so_far": _so_far(session.run_dir, launch)} if engine.remote else spec
 
 
+def document(wanted: Wanted) -> dict[str, Any]:
+    """A cell of a spec as the bench reads it; its key and what is asked go into its result as they are."""
+    settings = wanted.asked.document()
+    return {**asdict(wanted.cell), "id": wanted.id, "key": wanted.key, "settings": settings}
+
+
 def _so_far(run_dir: Path, launch: Launch) -> dict[str, Any]:
     """The results of these cells' earlier rounds, for a container that cannot see them."""
-    paths = {spec["id"]: results.path_of(run_dir, spec["id"]) for spec in launch.cells}
+    paths = {one.id: results.path_of(run_dir, one.id) for one in launch.cells}
     return {cell_id: results.load(path) for cell_id, path in paths.items() if path.exists()}
-
-
-SLACK = 10.0  # a launch is killed after this many times its predicted seconds, plus GRACE
-GRACE = 600.0
 
 
 def used(session: Session, prepared: Prepared) -> dict[str, dict[str, Any]]:
     """What the cells of each framework are measured with, beside their artifact; part of their key."""
-    common = {"data": prepared.data.sha256, "engine": session.engine.kind, "threads": session.threads}
+    common = {
+        "data": prepared.data.sha256,
+        "engine": session.workbench.engine.kind,
+        "threads": session.threads,
+    }
     return {framework: {"lock": digest, **common} for framework, digest in session.locks.items()}

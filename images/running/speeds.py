@@ -82,7 +82,7 @@ def _launch(
     session: Session, groups: list[Group], artifacts: Mapping[Group, Artifact], data: Artifact
 ) -> Iterable[dict[str, Any]]:
     """Run `bench speed` for one framework under one cap; return what it said of each artifact."""
-    cache, engine = session.workspace.cache, session.engine
+    cache, engine = session.workspace.cache, session.workbench.engine
     path = cache / "specs" / "speed.json"
     mounts = mounted(cache, path, data, *(artifacts[group] for group in groups))
     first = groups[0]
@@ -116,8 +116,9 @@ def _launch(
 
 
 def _key(session: Session, group: Group, artifact: Artifact) -> str:
-    facts = [artifact.sha256, session.locks[group.framework], group.isa, session.threads, session.engine.kind]
-    facts += [session.machine.cpu_model, session.platform_facts.qemu_cpu if session.emulated else ""]
+    bench = session.workbench
+    facts = [artifact.sha256, session.locks[group.framework], group.isa, session.threads, bench.engine.kind]
+    facts += [bench.machine.cpu_model, session.platform_facts.qemu_cpu if session.emulated else ""]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

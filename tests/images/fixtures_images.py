@@ -21,7 +21,7 @@ from bench.device.environment import MACHINES
 from bench.plan import matrix as matrices
 from bench.plan import reading
 from images.engines.docker.engine import DockerEngine
-from images.engines.engine import Launch, LaunchResult
+from images.engines.engine import LaunchResult, Request
 from images.making import lock, wheelhouse
 from images.workspace import Workspace
 
@@ -102,7 +102,7 @@ def run(engine: DockerEngine, arch: str) -> Callable[..., tuple[LaunchResult, li
 
     def launch(code: str, **options: object) -> tuple[LaunchResult, list[str]]:
         lines: list[str] = []
-        request = Launch("test", arch, [code], **options)  # type: ignore[arg-type]
+        request = Request("test", arch, [code], **options)  # type: ignore[arg-type]
         return engine.launch(request, lines.append), lines
 
     return launch

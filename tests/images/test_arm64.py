@@ -13,7 +13,7 @@ from fixtures_images import LEAKS, collect_sockets
 from bench.plan import matrix as matrices
 from bench.plan import reading
 from images.engines.choose import choose
-from images.engines.engine import Launch
+from images.engines.engine import Request
 from images.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def test_cross_compiled_loadgen_drives_a_test_on_a_cortex_a72() -> None:
     [image] = engine.build("arm64", ["tflite"], print)
     assert image.arch == "arm64"
     events: list[str] = []
-    launch = Launch("tflite", "arm64", ["harness"], timeout_s=300, emulate_cpu="cortex-a72")
+    launch = Request("tflite", "arm64", ["harness"], timeout_s=300, emulate_cpu="cortex-a72")
     result = engine.launch(launch, events.append)
     assert result.exit_code == 0, result.stderr
     assert json.loads(events[-1])["queries"] >= 64

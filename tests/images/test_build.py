@@ -91,7 +91,7 @@ def test_base_is_what_it_was_said_to_be(
     engine: DockerEngine, arch: str, client: docker.DockerClient, workspace: Workspace
 ) -> None:
     """Loading the cached archive again gives the id computed when it was written."""
-    archive = base._archive(TINY.base, arch, workspace, print)
+    archive = base.archive_of(TINY.base, arch, workspace, print)
     image = ground._load(client, archive, "edgequant/test:base")
     client.images.remove("edgequant/test:base")
     assert image.id == ground.ensure(client, TINY.base, arch, workspace, print).id

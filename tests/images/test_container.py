@@ -19,7 +19,7 @@ from fixtures_images import LEAKS, arch, client, collect_sockets, engine, run, w
 from bench.common.errors import EngineError
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.owner import OWNER
-from images.engines.engine import Launch, LaunchResult, Mount
+from images.engines.engine import LaunchResult, Mount, Request
 
 pytestmark = [pytest.mark.docker, LEAKS]
 Run = Callable[..., tuple[LaunchResult, list[str]]]
@@ -109,7 +109,7 @@ def test_failure_keeps_the_end_of_stderr(run: Run) -> None:
 def test_lines_come_while_it_runs(engine: DockerEngine, arch: str) -> None:
     at: list[float] = []
     code = "import time; print('a'); time.sleep(1.5); print('b')"
-    engine.launch(Launch("test", arch, [code]), lambda _: at.append(time.monotonic()))
+    engine.launch(Request("test", arch, [code]), lambda _: at.append(time.monotonic()))
     assert at[1] - at[0] > 1
 
 
@@ -122,7 +122,7 @@ def test_interrupted_launch_leaves_no_container(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine.launch(Launch("test", arch, ["import time; print(1); time.sleep(60)"]), interrupt)
+        engine.launch(Request("test", arch, ["import time; print(1); time.sleep(60)"]), interrupt)
     assert client.containers.list(all=True, filters=ours) == []
 
 
@@ -144,7 +144,7 @@ def test_stale_containers_are_removed(engine: DockerEngine, arch: str, client: d
 
 def test_missing_image_is_an_engine_error(engine: DockerEngine, arch: str) -> None:
     with pytest.raises(EngineError, match="there is no image edgequant/absent") as caught:
-        engine.launch(Launch("absent", arch, []), print)
+        engine.launch(Request("absent", arch, []), print)
     assert caught.value.remedy == "invoke build"
 
 
@@ -163,7 +163,9 @@ def test_engine_that_dies_while_a_cell_runs(engine: DockerEngine, arch: str, cab
     fragile = DockerEngine(engine._matrix, engine._workspace, "test")
     started = time.monotonic()
     with pytest.raises(EngineError, match="failed while test ran"):
-        fragile.launch(Launch("test", arch, ["import time; print(1); time.sleep(60)"]), lambda _: cable.cut())
+        fragile.launch(
+            Request("test", arch, ["import time; print(1); time.sleep(60)"]), lambda _: cable.cut()
+        )
     assert time.monotonic() - started < 20
     fragile.client.close()
     assert engine.remove_stale() == 1

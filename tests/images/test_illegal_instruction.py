@@ -13,7 +13,7 @@ from fixtures_images import LEAKS, TINY, collect_sockets, forget, make_workspace
 
 from bench.common.errors import EngineError
 from images.engines.docker.engine import DockerEngine
-from images.engines.engine import Launch, LaunchResult
+from images.engines.engine import LaunchResult, Request
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 
@@ -53,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
     def launch(code: str, cpu: str) -> tuple[LaunchResult, list[str]]:
         lines: list[str] = []
-        request = Launch("test", "arm64", [code], timeout_s=120, emulate_cpu=cpu)
+        request = Request("test", "arm64", [code], timeout_s=120, emulate_cpu=cpu)
         return engine.launch(request, lines.append), lines
 
     yield launch

@@ -31,7 +31,7 @@ from local_registry import LocalRegistry, free_port, registry
 
 from bench.common.errors import EngineError, KitError, RegistryError, UsageError
 from bench.device.environment import MACHINES
-from images.engines.docker import ground
+from images.engines.docker import build, ground
 from images.engines.docker.engine import DockerEngine
 from images.making import base
 from images.making.tarball import stream
@@ -57,7 +57,7 @@ def small(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Ite
         base._write_archive(layer, each, TINY.base, archive)
         grounds[each] = ground._load(engine.client, archive, f"edgequant/test:ground-{each}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "ensure", lambda client, facts, arch, *_: grounds[arch])
+        patch.setattr(build, "ensure", lambda client, facts, arch, *_: grounds[arch])
         yield
     for each in MACHINES:
         engine.client.images.remove(f"edgequant/test:ground-{each}")

@@ -90,13 +90,13 @@ def test_two_checkouts_give_the_same_image(arch: str, tmp_path: Path) -> None:
         pytest.skip(f"no Docker engine: {error}")
     first, second = checkout(tmp_path / "a", arch), checkout(tmp_path / "another" / "place", arch)
     found = make(client, first, arch)
-    bases = [hashing.sha256_file(base._archive(MATRIX.base, arch, first, print))]
+    bases = [hashing.sha256_file(base.archive_of(MATRIX.base, arch, first, print))]
     assert len(found["RootFS"]["Layers"]) == 3
     time.sleep(1.1)  # a date that slips in would differ
     old = os.umask(0o077)
     try:
         again = make(client, second, arch)
-        bases += [hashing.sha256_file(base._archive(MATRIX.base, arch, second, print))]
+        bases += [hashing.sha256_file(base.archive_of(MATRIX.base, arch, second, print))]
     finally:
         os.umask(old)
         client.close()

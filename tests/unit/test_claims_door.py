@@ -19,7 +19,6 @@ from bench.store import results
 from images.choosing.session import Session
 from images.desk import claims, docket
 from images.engines import machine
-from images.running import run as runner
 from reports.report.assemble import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,7 +119,7 @@ def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Session]:
         sessions.append(given)
         plant(given.run_dir, given.plan.cells, factor(1.0, INT8_OM=2.0, INT8_SQ=2.0))
 
-    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(claims, "measure", run)
     return sessions
 
 
@@ -146,7 +145,7 @@ def test_failed_cells_do_not_keep_the_others_from_being_judged(
         plant(given.run_dir, given.plan.cells, factor(1.0, INT8_OM=2.0))
         raise FailedCellsError("1 cells failed")
 
-    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(claims, "measure", run)
     with pytest.raises(FailedCellsError):
         claims.judge(session(root), "openvino-om-faster", measure=True, no_limit=False)
     assert (root / "out" / "host-quick" / "claims.json").exists()

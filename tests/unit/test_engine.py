@@ -20,7 +20,7 @@ from bench.plan import reading
 from images.engines import machine, native
 from images.engines.choose import choose
 from images.engines.endings import explain
-from images.engines.engine import Launch, LaunchResult, Mount, inside
+from images.engines.engine import LaunchResult, Mount, Request, inside
 from images.engines.native import NativeEngine
 from images.engines.streams import Lines
 from images.making import lock, wheelhouse
@@ -50,7 +50,7 @@ def run(workspace: Workspace) -> Run:
 
     def launch(code: str, **options: object) -> tuple[LaunchResult, list[str]]:
         lines: list[str] = []
-        request = Launch("tiny", ARCH, [code], **options)  # type: ignore[arg-type]
+        request = Request("tiny", ARCH, [code], **options)  # type: ignore[arg-type]
         return engine.launch(request, lines.append), lines
 
     return launch
@@ -107,7 +107,7 @@ def test_native_leaves_no_process_when_the_callback_raises(workspace: Workspace)
 
     code = "import os, time; print(os.getpid()); time.sleep(60)"
     with pytest.raises(KeyboardInterrupt):
-        engine.launch(Launch("tiny", ARCH, [code]), interrupt)
+        engine.launch(Request("tiny", ARCH, [code]), interrupt)
     assert not Path(f"/proc/{seen[0]}").exists()
 
 
@@ -123,7 +123,7 @@ def test_native_refuses_another_architecture(workspace: Workspace) -> None:
     engine = NativeEngine(TINY, workspace, "test")
     foreign = next(arch for arch in ("amd64", "arm64") if arch != ARCH)
     with pytest.raises(EngineError, match="cannot emulate"):
-        engine.launch(Launch("tiny", foreign, []), print)
+        engine.launch(Request("tiny", foreign, []), print)
 
 
 def test_native_needs_the_images_python(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from range_server import Site, serve
-from rich.console import Console
 
 from bench.common.errors import ArtifactError
 from images.preparing import fetch as module
@@ -39,9 +37,7 @@ def sha256(content: bytes = CONTENT) -> str:
 
 
 def get(site: Site, folder: Path, pin: str = "") -> Path:
-    return fetch(
-        site.url, folder / "weights" / "net.pth", pin or sha256(site.content), Console(file=io.StringIO())
-    )
+    return fetch(site.url, folder / "weights" / "net.pth", pin or sha256(site.content))
 
 
 def left(folder: Path) -> set[str]:
@@ -68,7 +64,7 @@ def test_a_file_put_there_by_hand_is_checked(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "net.pth").write_bytes(b"another")
     with pytest.raises(ArtifactError, match=f"SHA-256 {sha256(b'another')}, expected {sha256()}") as caught:
-        fetch("http://127.0.0.1:9/", tmp_path / "weights" / "net.pth", sha256(), Console(file=io.StringIO()))
+        fetch("http://127.0.0.1:9/", tmp_path / "weights" / "net.pth", sha256())
     assert "delete it" in caught.value.remedy
     assert left(tmp_path) == {"net.pth"}
 
@@ -176,14 +172,14 @@ def test_other_errors_are_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/net.pth", "http://no-such-host.invalid/net.pth"])
 def test_no_network_says_where_to_put_the_file(tmp_path: Path, url: str) -> None:
     with pytest.raises(ArtifactError, match="cannot download") as caught:
-        fetch(url, tmp_path / "net.pth", sha256(), Console(file=io.StringIO()))
+        fetch(url, tmp_path / "net.pth", sha256())
     assert caught.value.where == url
     assert f"put the file at {tmp_path / 'net.pth'}" in caught.value.remedy
 
 
 def test_a_url_that_is_none_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot download"):
-        fetch("weights", tmp_path / "net.pth", sha256(), Console(file=io.StringIO()))
+        fetch("weights", tmp_path / "net.pth", sha256())
 
 
 def test_a_full_disk_passes_and_keeps_what_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,10 +198,9 @@ def test_a_full_disk_passes_and_keeps_what_came(tmp_path: Path, monkeypatch: pyt
 def test_ctrl_c_keeps_the_partial(tmp_path: Path) -> None:
     content = CONTENT * 8
     program = (
-        "import sys; from pathlib import Path; from rich.console import Console\n"
-        "from images.preparing import fetch\n"
+        "import sys; from pathlib import Path; from images.preparing import fetch\n"
         "fetch.CHUNK = 4096\n"
-        "fetch.fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Console())"
+        "fetch.fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3])"
     )
     target = tmp_path / "weights" / "net.pth"
     partial = target.with_name("net.pth.partial")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from fixtures_results import matrix, result_of
 
-from bench.plan.cells import Filters, key, plan
+from bench.plan import asking
+from bench.plan.cells import Cell, Filters, key, plan
 from bench.store import results
 from bench.store.artifacts import Artifact
-from images.choosing import asking, groups
-from images.running import launches
+from images.choosing import groups
+from images.running import launches, specs
 
 MATRIX = matrix()
 PLAN = plan(
@@ -35,9 +37,8 @@ def measured(cells: Path, rounds: int, cell_key: str = "") -> str:
     """Write a result of the first cell with this many rounds; return its id."""
     group = GROUPS[0]
     cell = group.cells[0]
-    right = key(
-        cell, ASKING.of(cell.scenario), {"artifact": ARTIFACTS[group].sha256, **USED[group.framework]}
-    )
+    made_with = {"artifact": ARTIFACTS[group].sha256, **USED[group.framework]}
+    right = key(cell, ASKING.of(cell.scenario).document(), made_with)
     result = {**result_of(cell, MATRIX, "quick", rounds), "id": cell.id, "key": cell_key or right}
     results.save(cells / f"{cell.id}.json", result)
     return cell.id
@@ -53,7 +54,7 @@ def test_a_measured_round_is_not_measured_twice(tmp_path: Path) -> None:
     done = measured(tmp_path, rounds=2)
     work = todo(tmp_path)
     assert work.done == 2
-    rounds = [launch.round for launch in work.launches if any(spec["id"] == done for spec in launch.cells)]
+    rounds = [launch.round for launch in work.launches if any(one.id == done for one in launch.cells)]
     assert rounds == [3]
 
 
@@ -79,31 +80,31 @@ def test_a_damaged_result_is_named_and_its_cell_is_not_launched(tmp_path: Path) 
     (tmp_path / f"{done}.json").write_text('{"schema": 2,')
     work = todo(tmp_path)
     assert "damaged result" in work.damaged[done]
-    assert not any(spec["id"] == done for launch in work.launches for spec in launch.cells)
+    assert not any(one.id == done for launch in work.launches for one in launch.cells)
 
 
 def test_what_is_asked_ends_where_the_data_ends() -> None:
     few = asking.Asking(MATRIX, MATRIX.profiles["paper-table1"], 150)
-    assert few.of("Offline")["performance_samples"] == 150
-    assert few.of("Offline")["accuracy_samples"] == 150
+    assert few.of("Offline").performance_samples == 150
+    assert few.of("Offline").accuracy_samples == 150
 
 
 def test_accuracy_is_not_asked_for_without_a_reason_in_its_place() -> None:
     quick = asking.Asking(MATRIX, MATRIX.profiles["quick"], 512)
-    assert quick.of("SingleStream")["accuracy_samples"] == 0
-    assert "this scenario" in quick.of("SingleStream")["accuracy_reason"]
-    assert quick.of("Offline")["accuracy_reason"] is None
+    assert quick.of("SingleStream").accuracy_samples == 0
+    assert "this scenario" in str(quick.of("SingleStream").accuracy_reason)
+    assert quick.of("Offline").accuracy_reason is None
     blind = asking.Asking(MATRIX, MATRIX.profiles["quick"], 512, "other classes")
-    assert blind.of("Offline")["accuracy_samples"] == 0
-    assert blind.of("Offline")["accuracy_reason"] == "other classes"
+    assert blind.of("Offline").accuracy_samples == 0
+    assert blind.of("Offline").accuracy_reason == "other classes"
 
 
 def test_a_profile_asks_for_its_own_seeds() -> None:
-    asked = asking.Asking(MATRIX, MATRIX.profiles["mlperf-v2.1"], 512).of("Offline")
+    asked = asking.Asking(MATRIX, MATRIX.profiles["mlperf-v2.1"], 512).of("Offline").document()
     assert asked["qsl_rng_seed"] == 0xC63BB0C8C280FDEF
     assert asked["sample_index_rng_seed"] == 0x39C9343412051148
     assert asked["schedule_rng_seed"] == 0x04267CF482328355
-    quick = asking.Asking(MATRIX, MATRIX.profiles["quick"], 512).of("Offline")
+    quick = asking.Asking(MATRIX, MATRIX.profiles["quick"], 512).of("Offline").document()
     assert not any("seed" in name for name in quick), "its keys are those of results from before"
 
 
@@ -115,3 +116,19 @@ def test_each_cap_is_a_launch_of_its_own() -> None:
         (method, isa) for method in ("FP32", "INT8-OM") for isa in MATRIX.sweeps["isa"].isas
     ]
     assert all({cell.isa for cell in group.cells} == {group.isa} for group in gathered)
+
+
+def test_the_bench_is_told_what_it_was_always_told() -> None:
+    """A cell of a spec byte for byte, and its key: results of another key would be measured again."""
+    cell = Cell("host", "current", "openvino", "vgg19", "probe", "INT8-OM", "Offline", 32, "native")
+    asked = asking.Asked(24576, 0.5, 20, 90, 0, 64, 512, None, 30.0, {"qsl_rng_seed": 7})
+    known_by = key(cell, asked.document(), {"artifact": "a" * 64, "lock": "l", "data": "d"})
+    assert json.dumps(specs.document(launches.Wanted(cell, known_by, asked))) == (
+        '{"platform": "host", "stack": "current", "framework": "openvino", "model": "vgg19", '
+        '"weights": "probe", "method": "INT8-OM", "scenario": "Offline", "batch": 32, "isa": "native", '
+        '"id": "host.current.openvino.vgg19-probe.INT8-OM.Offline.b32.native", '
+        '"key": "8179a95ba07eef563f2b95d09ae98861ea9469f069dd250238a7185ffc4b11d3", '
+        '"settings": {"min_queries": 24576, "min_duration": 0.5, "max_duration": 20, "percentile": 90, '
+        '"samples_per_query": 0, "performance_samples": 64, "accuracy_samples": 512, '
+        '"accuracy_reason": null, "accuracy_limit": 30.0, "qsl_rng_seed": 7}}'
+    )

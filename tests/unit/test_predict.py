@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.limits import affordable
+from bench.plan.asking import Asking
 from bench.plan.cells import Filters, plan
 from bench.plan.prediction import Speed, cell_seconds, guess
-from images.choosing.asking import Asking
 from images.choosing.groups import groups
-from images.running.launches import Launch
+from images.running.launches import Launch, Wanted
 from images.running.predict import seconds, within
 
 MATRIX = matrix()
@@ -22,9 +22,7 @@ LAUNCHES = [
     Launch(
         group,
         number,
-        tuple(
-            {"id": cell.id, "batch": cell.batch, "settings": ASKING.of(cell.scenario)} for cell in group.cells
-        ),
+        tuple(Wanted(cell, "", ASKING.of(cell.scenario)) for cell in group.cells),
     )
     for number in (1, 2, 3)
     for group in groups(PLAN)
@@ -44,7 +42,7 @@ def test_the_first_round_costs_the_accuracy_run_within_its_limit() -> None:
     asked = ASKING.of("Offline")
     speed = Speed(0.5, 1.0, measured=True)
     extra = cell_seconds(32, asked, speed, 1) - cell_seconds(32, asked, speed, 2)
-    assert asked["accuracy_limit"] / 2 < extra <= asked["accuracy_limit"] * 1.1
+    assert asked.accuracy_limit / 2 < extra <= asked.accuracy_limit * 1.1
 
 
 @given(st.integers(1, 50000), st.floats(1e-4, 60), st.floats(0.1, 1000))
@@ -63,7 +61,7 @@ def test_cells_over_the_limit_are_left_out_in_every_round_with_the_reason() -> N
     assert set(left) == {slow["MultiStream"], slow["Offline"]}
     assert "--no-limit" in left[slow["Offline"]]
     assert "60 s" in left[slow["Offline"]]
-    assert {cell["id"] for launch in kept for cell in launch.cells} == {
+    assert {one.id for launch in kept for one in launch.cells} == {
         *(cell.id for cell in FAST.cells),
         slow["SingleStream"],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from range_server import Site, serve
-from rich.console import Console
 
 from bench.common import hashing
 from bench.common.errors import ArtifactError, UsageError
@@ -24,7 +22,7 @@ from bench.plan.matrix import Published
 from bench.store.recipes import Recipe
 from images.choosing import weights as module
 from images.choosing.weights import Weights, resolve
-from images.engines.engine import Launch, LaunchResult, Mount
+from images.engines.engine import LaunchResult, Mount, Request
 from images.engines.streams import OnLine
 from images.preparing.files import gather
 
@@ -268,7 +266,7 @@ class Publishers:
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         return f"inside:{host.name}" if host in {mount.host for mount in mounts} else str(host)
 
-    def launch(self, request: Launch, on_line: OnLine) -> LaunchResult:
+    def launch(self, request: Request, on_line: OnLine) -> LaunchResult:
         command, path = request.argv
         assert command == "sources"
         wanted = json.loads(Path(path).read_text())["wanted"]
@@ -286,7 +284,7 @@ def pinned(content: bytes) -> Weights:
 def get(
     weights: Weights, missing: Sequence[Recipe], engine: Publishers, cache: Path
 ) -> tuple[dict[str, Any], tuple[Mount, ...]]:
-    return gather(weights, missing, engine, "amd64", cache, Console(file=io.StringIO()))  # type: ignore[arg-type]
+    return gather(weights, missing, engine, "amd64", cache)  # type: ignore[arg-type]
 
 
 def test_a_published_file_is_fetched_when_something_is_made_from_it(

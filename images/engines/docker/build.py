@@ -27,7 +27,7 @@ from images.kit import revision
 from images.making import bench_files, dockerfile, wheelhouse
 from images.making import lock as locks
 from images.making.tarball import Member, entries
-from images.workspace import Progress, Workspace
+from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
     from docker.models.images import Image as EngineImage
@@ -49,7 +49,7 @@ def build(
     names: Sequence[str],
     client: docker.DockerClient,
     workspace: Workspace,
-    progress: Progress,
+    progress: Say,
 ) -> list[Ready]:
     """Make every image in `names` for `arch`; what is up to date is left alone.
 
@@ -78,7 +78,7 @@ class _Builder:
     arch: str
     client: docker.DockerClient
     workspace: Workspace
-    progress: Progress
+    progress: Say
     ground: str
 
     def image(self, name: str) -> Ready:

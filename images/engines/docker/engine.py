@@ -26,10 +26,10 @@ from images.engines.docker.build import build, tag_of
 from images.engines.docker.owner import OWNER, owned_by_the_living, owner
 from images.engines.docker.sdk import REMEDY, speaking
 from images.engines.endings import explain, out_of_memory, out_of_time
-from images.engines.engine import Launch, LaunchResult, Mount, Ready, inside
+from images.engines.engine import LaunchResult, Mount, Ready, Request, inside
 from images.engines.streams import Lines, OnLine, tail
 from images.making.base import USER
-from images.workspace import Progress, Workspace
+from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -85,14 +85,13 @@ class DockerEngine:
         except (docker.errors.DockerException, requests.RequestException, OSError):
             return False
 
-    def build(self, arch: str, names: Sequence[str], progress: Progress) -> list[Ready]:
+    def build(self, arch: str, names: Sequence[str], progress: Say) -> list[Ready]:
         """Build every image that is not up to date."""
         with speaking("the engine failed while building"):
             return build(self._matrix, arch, names, self.client, self._workspace, progress)
 
     def ready(self, name: str, arch: str) -> Ready | None:
         """Return the image of this name as the engine has it, up to date or not."""
-
         with speaking("the engine does not answer"):
             try:
                 image = self.client.images.get(tag_of(name, arch))
@@ -104,9 +103,8 @@ class DockerEngine:
         """Return the container path of a host path."""
         return inside(host, mounts)
 
-    def launch(self, request: Launch, on_line: OnLine) -> LaunchResult:
+    def launch(self, request: Request, on_line: OnLine) -> LaunchResult:
         """Run one container to its end; see Engine.launch."""
-
         started = time.monotonic()
         with speaking(f"the engine failed while {request.image} ran"):
             try:
@@ -131,7 +129,6 @@ class DockerEngine:
 
     def remove_stale(self) -> int:
         """Remove containers whose run on this machine is over; call it between launches."""
-
         removed = 0
         with speaking("the engine does not answer"):
             for container in self.client.containers.list(all=True, filters={"label": OWNER}):
@@ -150,7 +147,7 @@ class DockerEngine:
             str(m.host.resolve()): {"bind": m.inside, "mode": "rw" if m.writable else "ro"} for m in mounts
         }
 
-    def _options(self, request: Launch) -> dict[str, Any]:
+    def _options(self, request: Request) -> dict[str, Any]:
         """Return the arguments of containers.create for a launch."""
         uid, gid = _user()
         emulation = {"QEMU_CPU": request.emulate_cpu} if request.emulate_cpu else {}
@@ -175,7 +172,7 @@ class DockerEngine:
         }
 
 
-def _run(container: Container, request: Launch, on_line: OnLine) -> tuple[int, str, Sequence[str]]:
+def _run(container: Container, request: Request, on_line: OnLine) -> tuple[int, str, Sequence[str]]:
     """Start a container and read it to its end; return exit code, why we killed it, end of stderr."""
     killed = ""
 

@@ -13,28 +13,27 @@ import docker.errors
 
 from bench.common.errors import BuildError
 from bench.plan.matrix import Base
-from images.workspace import Progress, Workspace
+from images.making.base import archive_of, key
+from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
     from docker.models.images import Image as EngineImage
-from images.making.base import _archive, key
 
 
 def ensure(
-    client: docker.DockerClient, base: Base, arch: str, workspace: Workspace, progress: Progress
+    client: docker.DockerClient, base: Base, arch: str, workspace: Workspace, progress: Say
 ) -> EngineImage:
     """Return the base image for `arch`: pulled where a registry is named and answers, else made.
 
     Neither is done twice: what the engine or the cache has is taken from there.
     """
-
     reference, pulled, made = _names(base, arch)
     if reference:
         try:
             return find(client, pulled) or _pull(client, reference, arch, pulled, progress)
         except docker.errors.APIError as error:
             progress(f"base: {reference} cannot be pulled ({error.explanation or error})")
-    return find(client, made) or _load(client, _archive(base, arch, workspace, progress), made)
+    return find(client, made) or _load(client, archive_of(base, arch, workspace, progress), made)
 
 
 def present(client: docker.DockerClient, base: Base, arch: str) -> EngineImage | None:
@@ -58,9 +57,7 @@ def find(client: docker.DockerClient, tag: str) -> EngineImage | None:
         return None
 
 
-def _pull(
-    client: docker.DockerClient, reference: str, arch: str, tag: str, progress: Progress
-) -> EngineImage:
+def _pull(client: docker.DockerClient, reference: str, arch: str, tag: str, progress: Say) -> EngineImage:
     progress(f"base: pulling {reference}")
     image = client.images.pull(reference, platform=f"linux/{arch}")
     if image.attrs["Architecture"] != arch:

@@ -23,7 +23,7 @@ from images.engines.docker.engine import DockerEngine
 from images.engines.docker.ground import ensure
 from images.engines.docker.owner import owner
 from images.engines.docker.sdk import speaking
-from images.engines.docker.store import INSIDE, STORE, _there, contents, store_key
+from images.engines.docker.store import INSIDE, STORE, contents, is_there, store_key
 from images.engines.engine import Mount
 from images.engines.machine import Machine
 from images.making.tarball import stream
@@ -85,7 +85,7 @@ class RemoteEngine(DockerEngine):
             return {}
         with self._porter() as porter:
             for mount in read:
-                if mount.host.is_file() or not _there(porter, f"{INSIDE}/{store_key(mount)}.whole"):
+                if mount.host.is_file() or not is_there(porter, f"{INSIDE}/{store_key(mount)}.whole"):
                     porter.put_archive(INSIDE, stream(contents(mount)))
         return {STORE: {"bind": INSIDE, "mode": "ro"}}
 

@@ -15,9 +15,9 @@ from bench.common.errors import EngineError, KitError
 from images.making.tarball import Member, stream
 
 if TYPE_CHECKING:
-    import docker
     from docker.models.images import Image as EngineImage
 
+REMEDY = "start Docker and let this user reach it (DOCKER_HOST, group docker), or use --engine native"
 #: Makes the error of a stream that failed, from what the engine said last and before it.
 Failed = Callable[[str, Sequence[str]], KitError]
 
@@ -57,13 +57,9 @@ def push(client: docker.DockerClient, repository: str, tag: str, failed: Failed)
     return digest
 
 
-REMEDY = "start Docker and let this user reach it (DOCKER_HOST, group docker), or use --engine native"
-
-
 @contextlib.contextmanager
 def speaking(problem: str, remedy: str = "invoke doctor") -> Iterator[None]:
     """Turn every way the SDK says that the engine is unwell into one EngineError."""
-
     try:
         yield
     except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:

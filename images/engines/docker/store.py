@@ -47,7 +47,7 @@ def contents(mount: Mount) -> list[Member]:
     return [*found, (f"{key}.whole", b"")]
 
 
-def _there(container: Container, path: str) -> bool:
+def is_there(container: Container, path: str) -> bool:
     try:
         pieces, _ = container.get_archive(path)
     except docker.errors.NotFound:

@@ -36,7 +36,7 @@ from images.engines.docker.remote import RemoteEngine
 from images.engines.docker.sdk import speaking
 from images.engines.docker.store import INSIDE, contents, store_key
 from images.engines.endings import explain, out_of_memory, out_of_time
-from images.engines.engine import Launch, LaunchResult
+from images.engines.engine import LaunchResult, Request
 from images.engines.machine import Machine
 from images.engines.streams import Lines, OnLine
 from images.making.base import USER
@@ -105,7 +105,7 @@ class SwarmEngine(RemoteEngine):
 
         return machine.probe("the swarm", "", run)
 
-    def launch(self, request: Launch, on_line: OnLine) -> LaunchResult:
+    def launch(self, request: Request, on_line: OnLine) -> LaunchResult:
         """Run one job to its end; see Engine.launch."""
         with speaking(f"the swarm failed while {request.image} ran"):
             image = self._laden(request)
@@ -117,7 +117,7 @@ class SwarmEngine(RemoteEngine):
                 with contextlib.suppress(docker.errors.DockerException, OSError):
                     self.client.images.remove(image, force=True)
 
-    def _laden(self, request: Launch) -> str:
+    def _laden(self, request: Request) -> str:
         """Return the tag of an image with all that the launch reads; only its spec is new each time."""
         under = self.client.images.get(tag_of(request.image, request.arch))
         read = [mount for mount in request.mounts if not mount.writable]
