@@ -27,7 +27,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class EmbeddedDataset:
     """Three splits which share no image: `fit` for the probe head, `calibration`, `test`.
 
     Classes take turns within a split (0, 1, .. 9, 0, 1, ..), so that every prefix is balanced.
@@ -39,7 +39,7 @@ class Dataset:
     splits: Mapping[str, Split]
 
 
-def load() -> Dataset:
+def load() -> EmbeddedDataset:
     """Return the embedded dataset."""
     with np.load(Path(__file__).with_name("fashion_mnist.npz"), allow_pickle=False) as archive:
         splits = {
@@ -47,7 +47,7 @@ def load() -> Dataset:
             for part in ("fit", "calibration", "test")
         }
         classes = tuple(str(label) for label in archive["classes"])
-    return Dataset("fashion-mnist", classes, "MIT (LICENSE.fashion-mnist)", splits)
+    return EmbeddedDataset("fashion-mnist", classes, "MIT (LICENSE.fashion-mnist)", splits)
 
 
 def resize_bilinear(images: npt.NDArray[np.uint8], side: int = SIDE) -> npt.NDArray[np.float32]:
@@ -75,7 +75,7 @@ def preprocess(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return normalised
 
 
-def write(dataset: Dataset, directory: Path) -> None:
+def write(dataset: EmbeddedDataset, directory: Path) -> None:
     """Write the arrays a measurement needs, and manifest.json with their hashes, into `directory`.
 
     ``{test,calibration}-images.npy`` float32 NCHW, memory-mappable; ``-labels.npy`` int64. The fit split

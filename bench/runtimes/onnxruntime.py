@@ -43,12 +43,12 @@ _PRECISIONS = {"float": "f32", "float16": "f16", "uint8": "u8", "int8": "i8", "i
 _QUANTIZES_ITSELF = "DynamicQuantizeMatMul"
 
 
-def load(artifact: Path, options: Options) -> Model:
+def load(artifact: Path, options: Options) -> OnnxModel:
     """Open a session on model.onnx of the artifact directory."""
-    return Model(artifact, options)
+    return OnnxModel(artifact, options)
 
 
-class Model:
+class OnnxModel:
     """An ONNX model with one float32 input (batch, 3, H, W), batch dynamic, and one float32 output."""
 
     layout = "NCHW"
@@ -106,7 +106,7 @@ class Model:
 class _Session:
     """Bindings of one batch: an IOBinding a window, all writing to the same logits."""
 
-    def __init__(self, model: Model, batch: int) -> None:
+    def __init__(self, model: OnnxModel, batch: int) -> None:
         self.batch = batch
         self._model = model
         self._session = model.session

@@ -42,12 +42,12 @@ _MOVES = ("Const", "Input", "Output", "Reorder", "Reshape", "Convert", "FakeQuan
 _INTEGERS = ("u8", "i8")
 
 
-def load(artifact: Path, options: Options) -> Model:
+def load(artifact: Path, options: Options) -> IrModel:
     """Read model.xml and model.bin of the artifact directory."""
-    return Model(artifact, options)
+    return IrModel(artifact, options)
 
 
-class Model:
+class IrModel:
     """An IR model with one float32 input (batch, 3, H, W) and one float32 output (batch, classes)."""
 
     layout = "NCHW"

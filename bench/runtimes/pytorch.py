@@ -41,9 +41,9 @@ _MOVES = ("quantize_per_tensor", "dequantize", "flatten", "reshape", "view", "pe
 _DENSE = ("linear", "linear_relu", "matmul", "mm", "addmm")
 
 
-def load(artifact: Path, options: Options) -> Model:
+def load(artifact: Path, options: Options) -> ScriptedModel:
     """Load the scripted module model.pt of the artifact directory and freeze it."""
-    return Model(artifact, options)
+    return ScriptedModel(artifact, options)
 
 
 def _engine(machine: str, supported: list[str], fbgemm: str | None) -> str:
@@ -85,7 +85,7 @@ def _mkl_level() -> str | None:
     return "avx2" if "Vector Extensions 2" in text else None
 
 
-class Model:
+class ScriptedModel:
     """A scripted module from float32 (batch, 3, H, W) to float32 (batch, classes)."""
 
     layout = "NHWC"  # channels_last: the same bytes
@@ -116,7 +116,7 @@ class Model:
 class _Module:
     """Windows of one batch: channels_last tensors that share the store's memory."""
 
-    def __init__(self, model: Model, batch: int) -> None:
+    def __init__(self, model: ScriptedModel, batch: int) -> None:
         self.batch = batch
         self._model = model
         self._module = model.module

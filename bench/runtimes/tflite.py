@@ -72,12 +72,12 @@ def _delegate(threads: int) -> int:
     return int(_library().TfLiteXNNPackDelegateCreate(ctypes.byref(options)))
 
 
-def load(artifact: Path, options: Options) -> Model:
+def load(artifact: Path, options: Options) -> TFLiteModel:
     """Read model.tflite of the artifact directory."""
-    return Model(artifact, options)
+    return TFLiteModel(artifact, options)
 
 
-class Model:
+class TFLiteModel:
     """A TFLite model with one float32 input (batch, H, W, 3) and one float32 output (batch, classes)."""
 
     layout = "NHWC"

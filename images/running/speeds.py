@@ -97,7 +97,6 @@ def _launch(
             {
                 "sha256": artifacts[group].sha256,
                 "path": engine.path(artifacts[group].directory, mounts),
-                "model": group.model,
                 "method": session.matrix.method(group.method),
             }
             for group in groups

@@ -51,7 +51,7 @@ class TwoSampleTest:
         """Whether the samples lie further apart than either's rounds among themselves.
 
         Of three rounds against three that do not differ, 10 % are separated by chance, but under 1 % are
-        that far apart (tests/unit/test_two_samples.py draws them).
+        that far apart (tests/unit/reports/stats/test_two_samples.py draws them).
         """
         return self.separated and self.gap > self.spread
 

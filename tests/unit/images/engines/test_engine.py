@@ -26,7 +26,7 @@ from images.engines.streams import Lines
 from images.making import lock, wheelhouse
 from images.workspace import Workspace
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 MATRIX = reading.load(ROOT / "matrix.toml")
 TINY = dataclasses.replace(MATRIX, images={"tiny": matrices.Image("", ("amd64", "arm64"), ("x==1",))})
 ARCH = machine.local().arch

@@ -18,7 +18,7 @@ from images.making import lock as locks
 from images.making.lock import Lock, Pin
 from images.workspace import Workspace, epoch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 MATRIX = reading.load(ROOT / "matrix.toml")
 
 

@@ -21,7 +21,7 @@ from images.desk import claims, docket
 from images.engines import machine
 from reports.report.assemble import render
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 FLAGS = ("platform", "profile", "engine", "name", "weights", "dataset", "sweep")
 FILTERS = ("host", "framework", "model", "method", "scenario")
 

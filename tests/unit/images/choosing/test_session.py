@@ -17,7 +17,7 @@ from images.choosing.session import Session
 from images.desk import line
 from images.desk.line import Line, kit_task
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures_artifacts import fake, make_spec
 
 from bench.common import hashing
 from bench.common.errors import ArtifactError
@@ -16,32 +17,6 @@ from bench.convert import formats
 from bench.convert.wanted import missing, recipes
 from bench.store import artifacts
 from bench.store.recipes import Recipe
-
-
-def make_spec(cache: Path, **changes: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = {
-        "schema": 1,
-        "cache": str(cache),
-        "models": ["mobilenet_v2"],
-        "weights": "probe",
-        "dataset": "fashion-mnist",
-        "arches": ["amd64"],
-        "wanted": [
-            {"format": name, "method": method}
-            for name, declared in formats.declared().items()
-            for method in declared.methods
-        ],
-        "lock": "0" * 64,
-        "seed": 1,
-    }
-    return {**spec, **changes}
-
-
-def fake(cache: Path, recipe: Recipe, content: bytes = b"weights") -> artifacts.Artifact:
-    """Store an artifact with some content, as prepare does."""
-    with artifacts.exclusive(cache), artifacts.workspace(cache, recipe) as directory:
-        (directory / "model.bin").write_bytes(content + recipe.key.encode())
-        return artifacts.store(cache, recipe, directory, {"versions": {}, "notes": []})
 
 
 def find(spec: dict[str, Any], name: str, method: str = "FP32") -> Recipe:

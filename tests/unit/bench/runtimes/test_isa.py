@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bench.plan.reading import load
 from bench.runtimes import isa
 
-MATRIX = Path(__file__).resolve().parents[2] / "matrix.toml"
+MATRIX = Path(__file__).resolve().parents[4] / "matrix.toml"
 CAPS = ("AVX2", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 

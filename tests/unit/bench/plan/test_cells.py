@@ -10,7 +10,7 @@ from bench.common.errors import UsageError
 from bench.plan import reading
 from bench.plan.cells import Cell, Filters, key, plan
 
-MATRIX = reading.load(Path(__file__).parents[2] / "matrix.toml")
+MATRIX = reading.load(Path(__file__).parents[4] / "matrix.toml")
 
 
 def test_quick_on_amd64_is_table_three_and_16x8_in_three_scenarios() -> None:

@@ -9,7 +9,7 @@ import pytest
 from bench.plan import reading
 from images.making import dockerfile
 
-TEXTS = dockerfile.render_all(reading.load(Path(__file__).parents[2] / "matrix.toml"))
+TEXTS = dockerfile.render_all(reading.load(Path(__file__).parents[4] / "matrix.toml"))
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)

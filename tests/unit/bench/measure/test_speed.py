@@ -65,8 +65,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "isa": "AVX2",
         "isa_environment": {"KIT_TEST_CAP": "1"},
         "artifacts": [
-            {"sha256": name, "path": str(tmp_path / name), "model": "m", "method": asdict(FP32)}
-            for name in names
+            {"sha256": name, "path": str(tmp_path / name), "method": asdict(FP32)} for name in names
         ],
     }
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bench.common.errors import MatrixError
 from bench.plan import reading
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 REAL: dict[str, Any] = tomllib.loads((ROOT / "matrix.toml").read_text())
 accepts_schema = fastjsonschema.compile(reading.json_schema())
 

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from test_artifacts import fake, make_spec
+from fixtures_artifacts import fake, make_spec
 
 from bench.common import hashing
 from bench.common.errors import ArtifactError

@@ -10,7 +10,7 @@ import pytest
 
 from images.making import bench_files
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 RUNS, PREPARES = "openvino", bench_files.PREPARE
 
 

@@ -31,7 +31,7 @@ def every(found: Listing) -> dict[str, int]:
 
 def test_the_host_needs_neither_numpy_nor_pillow() -> None:
     program = "import sys; import bench.data.dataset; sys.exit(bool({'numpy', 'PIL'} & sys.modules.keys()))"
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[4])
 
 
 @pytest.mark.parametrize(

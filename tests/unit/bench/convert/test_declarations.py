@@ -17,7 +17,7 @@ from bench.data.labels import CLASSES
 from bench.plan import reading
 from bench.runtimes import base
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 MATRIX = tomllib.loads((ROOT / "matrix.toml").read_text(encoding="utf-8"))
 
 

@@ -15,11 +15,11 @@ IDX_FILES = Path("/usr/share/datasets/fashion-mnist")
 
 
 @pytest.fixture(scope="module")
-def fashion() -> embedded.Dataset:
+def fashion() -> embedded.EmbeddedDataset:
     return embedded.load()
 
 
-def test_what_is_embedded(fashion: embedded.Dataset) -> None:
+def test_what_is_embedded(fashion: embedded.EmbeddedDataset) -> None:
     assert {part: split.images.shape for part, split in fashion.splits.items()} == {
         "fit": (1200, 28, 28),
         "calibration": (128, 28, 28),
@@ -32,19 +32,19 @@ def test_what_is_embedded(fashion: embedded.Dataset) -> None:
     assert "MIT" in archive.with_name("LICENSE.fashion-mnist").read_text()
 
 
-def test_splits_share_no_image(fashion: embedded.Dataset) -> None:
+def test_splits_share_no_image(fashion: embedded.EmbeddedDataset) -> None:
     found = [{image.tobytes() for image in split.images} for split in fashion.splits.values()]
     assert len(set.union(*found)) == sum(map(len, found)) == 1200 + 128 + 512
 
 
-def test_every_prefix_is_balanced(fashion: embedded.Dataset) -> None:
+def test_every_prefix_is_balanced(fashion: embedded.EmbeddedDataset) -> None:
     for split in fashion.splits.values():
         for length in (10, 32, 64, len(split.labels)):
             counts = np.bincount(split.labels[:length], minlength=10)
             assert counts.max() - counts.min() <= 1
 
 
-def test_the_host_knows_how_many_images_are_embedded(fashion: embedded.Dataset) -> None:
+def test_the_host_knows_how_many_images_are_embedded(fashion: embedded.EmbeddedDataset) -> None:
     found = dataset.find("fashion-mnist")
     assert (found.label, found.path, found.data("", 64)) == ("fashion-mnist", None, None)
     assert found.test == len(fashion.splits["test"].labels)
@@ -69,11 +69,13 @@ def test_preprocess_scales_and_normalises_as_the_paper() -> None:
     assert np.allclose(white[0, :, 100, 100], expected, atol=1e-6)
 
 
-def test_written_arrays_match_their_manifest(tmp_path: Path, fashion: embedded.Dataset) -> None:
+def test_written_arrays_match_their_manifest(tmp_path: Path, fashion: embedded.EmbeddedDataset) -> None:
     small = {
         part: embedded.Split(split.images[:5], split.labels[:5]) for part, split in fashion.splits.items()
     }
-    embedded.write(embedded.Dataset("fashion-mnist", fashion.classes, fashion.licence, small), tmp_path)
+    embedded.write(
+        embedded.EmbeddedDataset("fashion-mnist", fashion.classes, fashion.licence, small), tmp_path
+    )
     hashing.verify_data(tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest["files"]) == {path.name for path in tmp_path.iterdir()} - {"manifest.json"}

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from test_artifacts import make_spec
+from fixtures_artifacts import make_spec
 
 from bench.common.errors import ArtifactError
 from bench.convert import prepare

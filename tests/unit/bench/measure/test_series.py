@@ -14,7 +14,7 @@ import pytest
 from bench.common.errors import UsageError
 from bench.measure import series
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 def test_a_launch_that_fails_does_not_end_the_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from bench.plan import reading
 from bench.runtimes.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, Quantization, judge
 from bench.runtimes.isa import Seen
 
-MATRIX = reading.load(Path(__file__).parents[2] / "matrix.toml")
+MATRIX = reading.load(Path(__file__).parents[4] / "matrix.toml")
 
 
 def method(name: str) -> Quantization:

@@ -21,7 +21,7 @@ from images.preparing import fetch as module
 from images.preparing.fetch import fetch
 
 CONTENT = bytes(range(256)) * 2048  # 512 kB
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(autouse=True)
