@@ -231,15 +231,18 @@ def clean(_: Context, host: list[str], everything: bool = False) -> None:
     wipe(ROOT, everything=everything, hosts=host)
 
 
-@task(help={"only": "a folder of tests/: unit, images or integration", "lint": "only ruff and mypy"})
+@task(
+    help={"only": "a folder of tests/: unit, images or integration", "lint": "only ruff, mypy and the floors"}
+)
 def test(c: Context, only: str = "", lint: bool = False) -> None:
-    """Run ruff, mypy --strict and pytest."""
+    """Run ruff, mypy --strict, import-linter and pytest."""
     from images.making.resolve import install_test_tools
 
     install_test_tools(ROOT)
     with c.cd(str(ROOT)):
         for check in ("ruff check .", "ruff format --check .", "mypy"):
             c.run(f"{sys.executable} -m {check}")
+        c.run(f"{Path(sys.executable).with_name('lint-imports')} --no-logo --no-cache")
         if not lint:
             c.run(f"{sys.executable} -m pytest {f'tests/{only}' if only else ''}")
 

@@ -35,6 +35,12 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_files_of_the_kit_that_pages_name_are_there() -> None:
+    for page in (ROOT / "README.md", *DOCS.glob("*.md")):
+        for path in re.findall(r"`((?:bench|images|reports|tests|docs)/[\w./-]*\.\w+)`", page.read_text()):
+            assert (ROOT / path).exists() or "NAME" in path, f"{page.name}: {path}"
+
+
 @pytest.fixture
 def page(tmp_path: Path, registry: LocalRegistry) -> pages.Page:
     """A checkout, with what the pages name put in its place."""
