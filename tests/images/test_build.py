@@ -63,7 +63,7 @@ def test_change_of_the_bench_replaces_one_layer(
 ) -> None:
     first = layers(client, arch)
     before = client.images.get(f"edgequant/test:{arch}").labels["edgequant.key"]
-    extra = workspace.root / "bench" / "extra.py"
+    extra = workspace.root / "bench" / "measure" / "extra.py"
     extra.write_text("")
     try:
         (image,) = engine.build(arch, ["test"], print)
@@ -75,6 +75,19 @@ def test_change_of_the_bench_replaces_one_layer(
         extra.unlink()
     engine.build(arch, ["test"], print)
     assert layers(client, arch) == first
+
+
+def test_change_of_a_converter_or_of_planning_changes_no_image_that_measures(
+    engine: DockerEngine, arch: str, workspace: Workspace
+) -> None:
+    for room in ("convert", "plan"):
+        extra = workspace.root / "bench" / room / "extra.py"
+        extra.write_text("")
+        try:
+            (image,) = engine.build(arch, ["test"], print)
+        finally:
+            extra.unlink()
+        assert image.cached, room
 
 
 def test_image_says_what_it_is(engine: DockerEngine, arch: str, client: docker.DockerClient) -> None:
@@ -180,7 +193,7 @@ def test_up_to_date_is_what_a_build_leaves_alone(
         return build.up_to_date(TINY, arch, "test", client, workspace)
 
     assert current()
-    extra = workspace.root / "bench" / "extra.py"
+    extra = workspace.root / "bench" / "measure" / "extra.py"
     extra.write_text("")
     assert not current()
     extra.unlink()
