@@ -90,8 +90,8 @@ class Workshop:
         return _facts(zoo.PACKAGES, notes=[zoo.note(recipe.model)])
 
     def _converted(self, recipe: Recipe, directory: Path) -> dict[str, Any]:
-        source, maker = self._source(recipe.format, recipe.model), formats.module(recipe.format)
-        maker.convert(source, recipe.method, recipe.parameters, directory)
+        original, maker = self._original(recipe.format, recipe.model), formats.module(recipe.format)
+        maker.convert(original, recipe.method, recipe.parameters, directory)
         reference = self._needed(starting_point(self._spec, recipe.format, recipe.model).reference)
         logits = np.load(reference.directory / "logits.npy")
         agreement = compare(self._check(maker.runner(directory), len(logits)), logits)
@@ -104,7 +104,7 @@ class Workshop:
         facts = _facts(maker.FORMAT.packages, agreement=agreement, notes=reference.entry["notes"])
         if "calibration_samples" in recipe.parameters:
             asked = int(recipe.parameters["calibration_samples"])
-            facts["calibration_samples"] = min(asked, len(source.calibration))
+            facts["calibration_samples"] = min(asked, len(original.calibration))
         return facts
 
     def _check(self, run: Run, count: int) -> npt.NDArray[np.float32]:
@@ -121,7 +121,7 @@ class Workshop:
         return arrays.open_images(self._needed(dataset_recipe(self._spec)).directory, part)
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - one workshop a process
-    def _source(self, format_: str, model: str) -> Original:
+    def _original(self, format_: str, model: str) -> Original:
         begin, calibration = starting_point(self._spec, format_, model), self._images("calibration")
         if begin.state:
             return Original(model, self._module(begin.state), calibration, self._scratch)

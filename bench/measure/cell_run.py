@@ -44,7 +44,7 @@ class CellRun:
         runner: Runner = work.backend.compile(cell["batch"], cell["scenario"])
         self.load_seconds = work.load_seconds + time.perf_counter() - started
         self.capacity = self._capacity()
-        self.sample_seconds = 0.0  # known once the cell is calibrated
+        self.sample_seconds = 0.0  # known once the cell is warm
         self.library = Library(work.images, work.backend.layout, cell["batch"], self.capacity, self._bind)
         self.runner: Runner = Replay(runner, self.library) if work.emulated else runner
 
@@ -66,21 +66,21 @@ class CellRun:
         return systems.Test(self.cell["scenario"], accurate, folder, self.work.spec["seed"], samples, loaded)
 
     def timed(self) -> dict[str, Any]:
-        """Calibrate, run LoadGen in performance mode; the row of this round, `seconds` still to come."""
+        """Warm up, run LoadGen in performance mode; the row of this round, `seconds` still to come."""
         number, cell = self.work.spec["round"], self.cell
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.library.load(range(self.capacity))
         # emulated: the first images are those that the reference has
         samples = self.capacity if self.work.emulated else len(self.work.images)
         test = self.test(accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=samples)
-        calibration, watched, found = self.perform(test, self.seeds)
+        pace, watched, found = self.perform(test, self.seeds)
         peak = environment.peak_memory()
         return {
             "round": number,
             "started": now,
             "machine": os.environ.get("EDGEQUANT_MACHINE") or self.work.spec["machine"],
             "load_seconds": self.load_seconds,
-            "calibration": {"calls": calibration.calls, "seconds_per_call": calibration.seconds_per_call},
+            "calibration": {"calls": pace.calls, "seconds_per_call": pace.seconds_per_call},
             **found,
             "peak_memory_bytes": peak,
             **watched.document(),
@@ -90,20 +90,20 @@ class CellRun:
     def perform(
         self, test: systems.Test, seeds: Mapping[str, int]
     ) -> tuple[settings.Pace, Watch, dict[str, Any]]:
-        """Calibrate on the loaded samples, run LoadGen in performance mode; what was found and seen."""
+        """Warm up on the loaded samples, run LoadGen in performance mode; what was found and seen."""
         cell = self.cell
-        calibration = self._calibrate()
-        self.sample_seconds = self.work.sample_seconds = calibration.seconds_per_call / cell["batch"]
-        wanted = settings.settings(cell["scenario"], self.settings, cell["batch"], calibration)
+        pace = self._warm_up()
+        self.sample_seconds = self.work.sample_seconds = pace.seconds_per_call / cell["batch"]
+        wanted = settings.settings(cell["scenario"], self.settings, cell["batch"], pace)
         with Watch(self.work.machine) as watched:
             systems.run(test, {**wanted.attributes, **seeds}, self.runner, self.library)
         found = detail_log.outcome(detail_log.read(test.logs / "mlperf_log_detail.txt"), cell["scenario"])
         if wanted.shortfall:
             found["result"] = "INVALID"
             found["reasons"] = [*found["reasons"], *wanted.shortfall]
-        return calibration, watched, found
+        return pace, watched, found
 
-    def _calibrate(self) -> settings.Pace:
+    def _warm_up(self) -> settings.Pace:
         """Time this cell; where timings are not shown, one cell of the launch is enough for them all."""
         work, batch = self.work, int(self.cell["batch"])
         if not work.emulated:

@@ -42,7 +42,7 @@ def launch(spec: Mapping[str, Any], emit: Emit) -> int:
 
 
 def _timed(spec: Mapping[str, Any], artifact: Mapping[str, Any]) -> dict[str, float]:
-    """Load, compile and calibrate one artifact as SingleStream does; seconds."""
+    """Load, compile and warm up one artifact as SingleStream does; seconds."""
     method = Quantization.of(artifact["method"])
     options = base.Options(method, spec["threads"], spec.get("isa", "native"), spec["isa_environment"])
     module = base.module(spec["framework"], options)

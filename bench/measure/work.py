@@ -40,4 +40,4 @@ class Work:
         self.backend: Backend = module.load(self.artifact, self.options)
         self.load_seconds = time.perf_counter() - started
         self.emulated: bool = spec["emulated"]
-        self.sample_seconds = 0.0  # of the cell that was calibrated last
+        self.sample_seconds = 0.0  # of the cell that was warmed up last

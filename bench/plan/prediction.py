@@ -16,7 +16,7 @@ from bench.plan.matrix import Matrix
 CELL_SECONDS = 0.5  # compiling for the scenario, evidence, logs
 GUESSED_GMACS_PER_CORE_SECOND = 15.0  # FP32 MobileNetV2 on one AVX-512 core: order of magnitude only
 EMULATED_GMACS_PER_CORE_SECOND = 0.1  # the same under QEMU, which computes floats in software
-CALIBRATION_CALLS = 4  # warm-up and timed calls of a slow model
+WARM_UP_CALLS = 4  # warm-up and timed calls of a slow model
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def cell_seconds(batch: int, asked: Asked, speed: Speed, number: int) -> float:
     if asked.max_duration:
         timed = min(timed, asked.max_duration)
     timed = max(timed, call)  # one batch or query is issued whatever the limit
-    calibration = min(CALIBRATION_CALLS * call, 0.6 + 2 * call)
-    total: float = CELL_SECONDS + calibration + timed
+    warm_up = min(WARM_UP_CALLS * call, 0.6 + 2 * call)
+    total: float = CELL_SECONDS + warm_up + timed
     if number == 1:
         limit = asked.accuracy_limit
         if not speed.emulated:  # emulated cells compare what LoadGen got: bench/measure/replay.py

@@ -92,7 +92,7 @@ class Pass:
         runfile.write(session.run_dir, self.file)
 
     def _predicted(self, no_limit: bool) -> list[float]:
-        """Calibrate, leave out what would take too long, say how long the rest will; seconds by launch."""
+        """Time each artifact, leave out what takes too long, say how long the rest will; seconds by launch."""
         session, planned = self.session, self.work.launches
         limit = 0.0 if no_limit else session.profile_facts.cell_limit
 
@@ -103,8 +103,8 @@ class Pass:
 
         artifacts = {launch.group: self.prepared.artifacts[launch.group] for launch in planned}
         if session.profile_facts.performance:
-            found = speeds.calibrate(session, artifacts, self.prepared.data, too_slow)
-        else:  # seconds a cell: not worth a calibration
+            found = speeds.timed(session, artifacts, self.prepared.data, too_slow)
+        else:  # seconds a cell: not worth the timing
             found = speeds.known(session, artifacts)
         self.work.launches, excluded = predict.within(planned, found, limit, emulated=session.emulated)
         self.file["excluded"] += excluded  # beside those of other filters, which runfile.merge carried over

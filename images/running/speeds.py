@@ -1,4 +1,4 @@
-"""How fast each artifact is here: a short calibration before the run, kept for the next one.
+"""How fast each artifact is here: timed for a moment before the run, kept for the next one.
 
 One launch a framework loads each of its artifacts and times a call or two at batch 1. What was measured
 stays in the cache under all that a speed depends on: artifact, lock, engine, CPU, threads, cap.
@@ -40,13 +40,13 @@ def known(session: Session, artifacts: Mapping[Group, Artifact]) -> Speeds:
     return found
 
 
-def calibrate(
+def timed(
     session: Session,
     artifacts: Mapping[Group, Artifact],
     data: Artifact,
     doubtful: Callable[[Speeds], set[Group]],
 ) -> Speeds:
-    """Measure what is not known yet. A framework that cannot be calibrated is guessed: it may fail later.
+    """Time what is not known yet. A framework that cannot be timed is guessed: it may fail later.
 
     What is new and `doubtful` (so slow that cells would be left out) is measured twice and the better
     figure kept: one busy moment of the machine must not cost a cell.
@@ -60,7 +60,7 @@ def calibrate(
 def _measure(
     session: Session, groups: Collection[Group], artifacts: Mapping[Group, Artifact], data: Artifact
 ) -> None:
-    """Calibrate these groups, one launch a framework and cap, and keep the better of old and new."""
+    """Time these groups, one launch a framework and cap, and keep the better of old and new."""
     together: dict[tuple[str, str], list[Group]] = {}
     for group in groups:
         together.setdefault((group.framework, group.isa), []).append(group)

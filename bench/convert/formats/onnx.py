@@ -36,7 +36,7 @@ FORMAT = Format(
 )
 
 
-def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
+def convert(original: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
     """Write model.onnx (input "input" float32 (batch, 3, 224, 224), output "logits") into `directory`."""
     from onnxruntime.quantization import (
         CalibrationMethod,
@@ -47,7 +47,7 @@ def convert(source: Original, method: str, parameters: Mapping[str, Parameter], 
     )
 
     target = directory / "model.onnx"
-    exported = export(source, int(parameters["opset"]))
+    exported = export(original, int(parameters["opset"]))
     if method == "FP32":
         target.write_bytes(exported.read_bytes())
     elif method == "INT8-DQ":
@@ -59,7 +59,7 @@ def convert(source: Original, method: str, parameters: Mapping[str, Parameter], 
             weight_type=QuantType[str(parameters["weights"])],
         )
     else:
-        images = source.calibration[: int(parameters["calibration_samples"])]
+        images = original.calibration[: int(parameters["calibration_samples"])]
         quantize_static(
             _preprocessed(exported),
             target,
@@ -73,22 +73,22 @@ def convert(source: Original, method: str, parameters: Mapping[str, Parameter], 
 
 
 @functools.cache
-def export(source: Original, opset: int) -> Path:
+def export(original: Original, opset: int) -> Path:
     """Export the canonical model once, batch axis free; batch norm is folded by the exporter.
 
     A published model is ONNX already, and only brought up to date.
     """
-    path = source.scratch / f"{source.model}-{opset}.onnx"
-    if source.published:
+    path = original.scratch / f"{original.model}-{opset}.onnx"
+    if original.published:
         from bench.convert import zoo_onnx
 
-        zoo_onnx.modernise(source.published, path, opset)
+        zoo_onnx.modernise(original.published, path, opset)
         return path
     import torch
 
     torch.onnx.export(
-        source.module,
-        (torch.from_numpy(source.calibration[:1].copy()),),
+        original.module,
+        (torch.from_numpy(original.calibration[:1].copy()),),
         str(path),
         input_names=["input"],
         output_names=["logits"],

@@ -35,14 +35,14 @@ FORMAT = Format(
 )
 
 
-def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
+def convert(original: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
     """Write model.xml and model.bin (batch axis free) into `directory`."""
     import nncf
     import openvino
 
-    model = openvino.convert_model(str(export(source, int(parameters["opset"]))))
+    model = openvino.convert_model(str(export(original, int(parameters["opset"]))))
     if method == "INT8-OM":
-        images = source.calibration[: int(parameters["calibration_samples"])]
+        images = original.calibration[: int(parameters["calibration_samples"])]
         model = nncf.quantize(
             model,
             nncf.Dataset([image[None] for image in images]),

@@ -35,14 +35,14 @@ FORMAT = Format(
 )
 
 
-def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
+def convert(original: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
     """Write model.tflite (batch axis resizable) into `directory`."""
     import tensorflow as tf
 
     if method in ("INT8-SQ", "INT16x8"):
-        content = _quantized(_calibrated(source, parameters), method, parameters)
+        content = _quantized(_calibrated(original, parameters), method, parameters)
     else:
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(_saved(source)))
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(_saved(original)))
         if method != "FP32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if method == "FP16":
@@ -58,35 +58,35 @@ def _dense(parameters: Mapping[str, Parameter]) -> bool:
     return not parameters["per_channel_dense"]
 
 
-def _saved(source: Original) -> Path:
+def _saved(original: Original) -> Path:
     """The model as a SavedModel, made once. A concrete function would do, but the converter copies its
     constants over and over: VGG-19 in FP32 took 13.6 GB and 110 s, from here 3.8 GB and 40 s.
     """
-    path = source.scratch / "saved_model"
+    path = original.scratch / "saved_model"
     if not path.exists():
-        side = source.calibration.shape[-1]
-        if source.published:
+        side = original.calibration.shape[-1]
+        if original.published:
             from bench.convert import zoo_keras
 
-            zoo_keras.save(source.model, source.published, side, path)
+            zoo_keras.save(original.model, original.published, side, path)
         else:
             from bench.convert.tflite_graph import save
 
-            save(source.module, side, path)
+            save(original.module, side, path)
     return path
 
 
-def _calibrated(source: Original, parameters: Mapping[str, Parameter]) -> bytes:
+def _calibrated(original: Original, parameters: Mapping[str, Parameter]) -> bytes:
     """The float model with the range of each tensor, made once for both integer methods.
 
     Left to itself the converter would calibrate once for INT8 and twice for INT16x8, on one core.
     """
     import tensorflow as tf
 
-    images = source.calibration[: int(parameters["calibration_samples"])]
-    path = source.scratch / f"calibrated-{len(images)}.tflite"
+    images = original.calibration[: int(parameters["calibration_samples"])]
+    path = original.scratch / f"calibrated-{len(images)}.tflite"
     if not path.exists():
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(_saved(source)))
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(_saved(original)))
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: _nhwc(images)

@@ -40,20 +40,20 @@ FORMAT = Format(
 )
 
 
-def convert(source: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
+def convert(original: Original, method: str, parameters: Mapping[str, Parameter], directory: Path) -> None:
     """Write model.pt into `directory`."""
     import torch
 
-    module = source.module
+    module = original.module
     if method == "INT8-SQ":
         engine = str(parameters["engine"])
         torch.backends.quantized.engine = engine  # global; decides how weights are packed from here on
-        images = source.calibration[: int(parameters["calibration_samples"])]
+        images = original.calibration[: int(parameters["calibration_samples"])]
         module = quantize(module, engine, images)
-    example = torch.from_numpy(source.calibration[:2].copy()).contiguous(memory_format=torch.channels_last)
+    example = torch.from_numpy(original.calibration[:2].copy()).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         traced = torch.jit.trace(module, example, check_trace=False)  # the workshop checks the artifact
-    path = source.scratch / "traced.pt"
+    path = original.scratch / "traced.pt"
     torch.jit.save(traced, str(path))
     _without_debug_records(path, directory / "model.pt")
 

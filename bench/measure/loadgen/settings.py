@@ -9,7 +9,7 @@ from typing import Any
 
 #: LoadGen generates 1.1 x (expected rate) x (minimum duration) queries; see `settings`.
 _LOADGEN_SLACK = 1.1
-#: Offline: samples beyond (calibrated rate) x (minimum duration), against a calibration that was slow.
+#: Offline: samples beyond (warm rate) x (minimum duration), against a warm-up that was slow.
 _OFFLINE_MARGIN = 1.15
 
 
@@ -30,19 +30,19 @@ class Settings:
     shortfall: tuple[str, ...]
 
 
-def settings(scenario: str, asked: Mapping[str, Any], batch: int, calibration: Pace) -> Settings:
+def settings(scenario: str, asked: Mapping[str, Any], batch: int, pace: Pace) -> Settings:
     """LoadGen's settings for a performance run.
 
     `asked` is the profile's: min_queries (Offline: samples), min_duration and max_duration (seconds; 0:
-    no limit), percentile, samples_per_query. Streams are told half the calibrated latency, so that enough
+    no limit), percentile, samples_per_query. Streams are told half the latency of the warm-up, so that enough
     queries are generated. LoadGen cannot end an Offline query early, so there max_duration caps the number
     of samples; where that is less than asked, the shortfall says so. The number is a multiple of all the
     batches in flight at once, so that no worker idles while the last ones run.
     """
     common = {"min_duration_ms": round(asked["min_duration"] * 1000)}
     if scenario == "Offline":
-        rate = batch / calibration.seconds_per_call
-        unit = batch * calibration.in_flight
+        rate = batch / pace.seconds_per_call
+        unit = batch * pace.in_flight
         wanted = max(asked["min_queries"], _OFFLINE_MARGIN * rate * asked["min_duration"])
         units = math.ceil(wanted / unit)
         if asked["max_duration"]:
@@ -57,7 +57,7 @@ def settings(scenario: str, asked: Mapping[str, Any], batch: int, calibration: P
             )
         expected = min(rate, 0.99 * count / floor)
         return Settings({**common, "min_query_count": count, "offline_expected_qps": expected}, shortfall)
-    expected_ns = max(1, round(calibration.seconds_per_call * 1e9 / 2))
+    expected_ns = max(1, round(pace.seconds_per_call * 1e9 / 2))
     streams = {
         **common,
         "min_query_count": asked["min_queries"],
