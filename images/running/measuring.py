@@ -92,7 +92,7 @@ class Pass:
         runfile.write(session.run_dir, self.file)
 
     def _predicted(self, no_limit: bool) -> list[float]:
-        """Time each artifact, leave out what takes too long, say how long the rest will; seconds by launch."""
+        """Time each artifact, leave out what takes too long, say how long the rest will; seconds a launch."""
         session, planned = self.session, self.work.launches
         limit = 0.0 if no_limit else session.profile_facts.cell_limit
 
