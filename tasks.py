@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @kit_task()
 def build(session: Session) -> None:
     """Make what the run needs: images (docker) or environments (native)."""
-    session.build()
+    from images.preparing.prepare import build as make
+
+    make(session)
 
 
 @kit_task(

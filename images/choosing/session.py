@@ -179,11 +179,14 @@ class Session:
             emulate_cpu=self.platform_facts.qemu_cpu if self.emulated else None,
         )
 
-    def build(self, *, quiet: bool = False) -> None:
-        """Make the images or environments of this plan; `quiet` is for who builds in passing, as `run`."""
+    def build(self, *, prepares: bool, quiet: bool = False) -> None:
+        """Make the images or environments of this plan, if it `prepares` also the one that makes artifacts.
+
+        `quiet` is for who builds in passing, as `run`.
+        """
         used = {self.matrix.frameworks[cell.framework].image for cell in self.plan.cells}
         names = [name for name in self.matrix.images if name in used]
-        self.workbench.build(self.arch, names, quiet=quiet)
+        self.workbench.build(self.arch, names, prepares=prepares, quiet=quiet)
 
     @property
     def existing_run(self) -> Path:

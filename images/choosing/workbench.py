@@ -15,8 +15,9 @@ from bench.common.errors import UsageError, unknown
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.choose import KINDS, choose, elsewhere
-from images.engines.engine import Engine
+from images.engines.engine import Engine, Ready
 from images.engines.machine import Machine
+from images.making.bench_files import PREPARE
 from images.say import CONSOLE
 from images.workspace import Workspace
 
@@ -87,15 +88,15 @@ class Workbench:
         """The machine that measures; of several, which are alike, the first."""
         return self.engine.machine() if self.hosts or self.swarm else machine.local()
 
-    def build(self, arch: str, names: Sequence[str], *, quiet: bool) -> None:
-        """Make these images or environments, and this machine's own to prepare; what is up to date is left.
+    def build(self, arch: str, names: Sequence[str], *, prepares: bool, quiet: bool) -> None:
+        """Make these images or environments, and to prepare this machine's own; what is up to date is left.
 
         `quiet` says nothing when there was nothing to do.
         """
         started = time.monotonic()
-        own, made = machine.local().arch, []
-        if own in self.matrix.images["prepare"].arches:
-            made += self.maker.build(own, ["prepare"], CONSOLE.print)
+        made: list[Ready] = []
+        if prepares:
+            made += self.maker.build(machine.local().arch, [PREPARE], CONSOLE.print)
         for engine in self.engines:
             made += engine.build(arch, names, CONSOLE.print)
         word = "images" if self.engine.kind == "docker" else "environments"

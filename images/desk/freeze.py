@@ -15,6 +15,7 @@ from bench.common.hashing import sha256_file
 from bench.store import results
 from images.choosing.session import Session
 from images.making import lock
+from images.making.bench_files import PREPARE
 from images.preparing import transfer
 from images.publishing import exactly, pinfile, record, sets
 from images.publishing.exactly import Exact
@@ -113,11 +114,11 @@ def _images(session: Exact, measured: Mapping[str, Mapping[str, Any]]) -> dict[s
                 remedy="measure the run again with --fresh, in one go",
             )
     prepare = lock.read(session.workspace.lock("prepare", "amd64"))
-    found["prepare"] = PinnedImage("amd64", prepare.digest)
+    found[PREPARE] = PinnedImage("amd64", prepare.digest)
     for name, one in found.items():
         entry = pins.images.get(name) if pins else None
         child = entry.arches.get(one.arch) if entry else None
-        if entry and child and child.lock == one.lock and (child.image == one.image or name == "prepare"):
+        if entry and child and child.lock == one.lock and (child.image == one.image or name == PREPARE):
             found[name] = PinnedImage(
                 one.arch, one.lock, child.image, entry.repository, child.digest, dict(child.versions)
             )

@@ -28,6 +28,7 @@ from images.engines.docker.build import tag_of, up_to_date
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.ground import find
 from images.engines.docker.sdk import speaking
+from images.making.bench_files import PREPARE
 from images.making.tarball import CHUNK
 from images.say import CONSOLE
 from images.workspace import Workspace, size
@@ -48,7 +49,7 @@ def show(session: Session, *, weigh: bool, as_json: bool) -> None:
             f"engine {engine.kind} has environments, not images: {engine.reason}", where="invoke images"
         )
     frameworks = session.matrix.frameworks
-    wanted = {frameworks[name].image for name in session.filters.frameworks or frameworks} | {"prepare"}
+    wanted = {frameworks[name].image for name in session.filters.frameworks or frameworks} | {PREPARE}
     names = [
         name
         for name, image in session.matrix.images.items()

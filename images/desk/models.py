@@ -6,10 +6,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench.convert import wanted
 from images.choosing.session import Session
 from images.preparing import transfer
-from images.preparing.prepare import prepare, specification
+from images.preparing.prepare import missing, prepare
 from images.say import CONSOLE
 from images.workspace import size
 
@@ -18,8 +17,8 @@ def show_models(session: Session, target: str, source: str) -> None:
     """Export, import or make the plan's artifacts, and print them."""
     if source:
         CONSOLE.print(f"{source}: {transfer.load(session.workspace, Path(source))}", soft_wrap=True)
-    if wanted.missing(specification(session, str(session.workspace.cache))):
-        session.build(quiet=True)
+    if missing(session):
+        session.workbench.build(session.arch, [], prepares=True, quiet=True)
     prepared = prepare(session)
     table = Table("framework", "method", "model", "architecture", "size", "SHA-256")
     for row in prepared.rows():

@@ -16,7 +16,6 @@ from typing import Any
 
 from bench.common.errors import ArtifactError, FailedCellsError, UsageError
 from bench.common.hashing import sha256_file
-from bench.convert import wanted
 from bench.plan.cells import Cell
 from bench.runtimes.isa import NATIVE
 from bench.store import results
@@ -27,9 +26,10 @@ from images.engines.docker.engine import DockerEngine
 from images.engines.engine import Engine
 from images.kit import kit
 from images.making import lock
+from images.making.bench_files import PREPARE
 from images.preparing import transfer
 from images.preparing.fetch import fetch
-from images.preparing.prepare import prepare, specification
+from images.preparing.prepare import build, prepare
 from images.publishing import exactly, pull, sets
 from images.publishing.exactly import Exact
 from images.publishing.sets import PinnedImage, PublishedSet
@@ -49,10 +49,10 @@ class Again(Exact):
     published: Mapping[str, PinnedImage] = field(default_factory=dict)
     found: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def build(self, *, quiet: bool = False) -> None:
+    def build(self, *, prepares: bool, quiet: bool = False) -> None:
         """Have the images that the cells need: pulled by digest, or built from the locks."""
-        if wanted.missing(specification(self, str(self.workspace.cache))):
-            self._have(self.workbench.maker, "prepare", machine.local().arch)
+        if prepares:
+            self._have(self.workbench.maker, PREPARE, machine.local().arch)
         for framework in dict.fromkeys(cell.framework for cell in self.plan.cells):
             for engine in self.workbench.engines:
                 self._have(engine, self.matrix.frameworks[framework].image, self.arch)
@@ -123,7 +123,7 @@ def reproduce(session: Session, words: str, archive: str, *, fresh: bool, no_lim
     sessions, left_out = _sessions(whole, measured)
     if sessions:
         _bring(whole, found, folder, archive)
-        whole.build()
+        build(whole)
         prepare(whole)
         _say_artifacts(whole, found)
     for one in sessions:
@@ -162,7 +162,7 @@ def _sessions(whole: Again, measured: Results) -> tuple[list[Again], dict[str, s
 
     What is asked depends on the sweep (some measure no accuracy), and a run may hold several.
     """
-    arches = {image.arch for name, image in whole.published.items() if name != "prepare"}
+    arches = {image.arch for name, image in whole.published.items() if name != PREPARE}
     flags = set() if whole.emulated else set(whole.workbench.machine.flags)
     sweeps = [
         dataclasses.replace(whole, filters=dataclasses.replace(whole.filters, sweep=sweep))

@@ -15,6 +15,7 @@ from bench.store.recipes import Recipe
 from images.choosing.weights import Origin, Weights
 from images.engines.engine import Engine, Mount, Request
 from images.making.base import USER
+from images.making.bench_files import PREPARE
 from images.preparing.fetch import fetch
 
 TIMEOUT_S = 300.0
@@ -82,7 +83,7 @@ def _places(origins: Sequence[Origin], engine: Engine, arch: str, cache: Path) -
         event = json.loads(line)
         places[asked[event["kind"], event["model"]]] = event["url"], event["file"]
 
-    request = Request("prepare", arch, ["sources", engine.path(path, mounts)], mounts, timeout_s=TIMEOUT_S)
+    request = Request(PREPARE, arch, ["sources", engine.path(path, mounts)], mounts, timeout_s=TIMEOUT_S)
     result = engine.launch(request, on_line)
     if result.exit_code:
         raise ArtifactError(f"cannot tell where the weights are: {result.reason}\n{result.stderr}".rstrip())

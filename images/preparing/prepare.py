@@ -20,6 +20,7 @@ from images.choosing.session import Session
 from images.engines import machine
 from images.engines.engine import Mount, Request
 from images.making import lock
+from images.making.bench_files import PREPARE
 from images.preparing.files import gather
 from images.say import CONSOLE
 
@@ -67,21 +68,41 @@ def prepare(session: Session) -> Prepared:
     for note in session.dataset.notes:
         CONSOLE.print(f"dataset: {note}", highlight=False, soft_wrap=True)
     spec = specification(session, str(session.workspace.cache))
-    missing = wanted.missing(spec)
+    todo = missing(session)
     reasons: dict[str, str] = {}
-    if missing:
-        own = machine.local().arch
-        if own not in session.matrix.images["prepare"].arches:
-            raise ArtifactError(
-                f"{len(missing)} artifacts are missing and {own} cannot make them",
-                remedy="on an amd64 machine with the same commit: "
-                f"invoke models --platform {session.platform} --export models.tar.gz; "
-                "then here: invoke models --import models.tar.gz",
-            )
-        CONSOLE.print(f"prepare: {len(missing)} artifacts to make")
-        reasons = _make(session, spec, missing)
-    seconds = time.monotonic() - started if missing else 0.0
+    if todo:
+        CONSOLE.print(f"prepare: {len(todo)} artifacts to make")
+        reasons = _make(session, spec, todo)
+    seconds = time.monotonic() - started if todo else 0.0
     return _collect(session, spec, reasons, seconds)
+
+
+def build(session: Session, *, quiet: bool = False) -> None:
+    """Make the images or environments that the plan needs; the one that prepares if anything is missing."""
+    session.build(prepares=bool(missing(session)), quiet=quiet)
+
+
+def missing(session: Session) -> list[Recipe]:
+    """What the plan needs and the cache lacks; raises ArtifactError where this machine cannot make it."""
+    found = wanted.missing(specification(session, str(session.workspace.cache)))
+    own = machine.local().arch
+    if found and own not in session.matrix.images[PREPARE].arches:
+        able = " or ".join(session.matrix.images[PREPARE].arches)
+        raise ArtifactError(
+            f"{len(found)} artifacts are missing and {own} cannot make them",
+            remedy=f"on an {able} machine with the same commit: "
+            f"invoke models --platform {_alike(session)} --export models.tar.gz; "
+            "then here: invoke models --import models.tar.gz",
+        )
+    return found
+
+
+def _alike(session: Session) -> str:
+    """A platform with this one's artifacts on any machine: "host" is whatever runs the command."""
+    if session.platform_facts.arch != "any":
+        return session.platform
+    names = [name for name, one in session.matrix.platforms.items() if one.arch == session.arch]
+    return names[0] if names else session.platform
 
 
 def available(session: Session) -> dict[Group, Artifact]:
@@ -119,12 +140,12 @@ def specification(session: Session, cache: str) -> dict[str, Any]:
     }
 
 
-def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict[str, str]:
+def _make(session: Session, spec: dict[str, Any], todo: list[Recipe]) -> dict[str, str]:
     """Run the prepare image; return the reasons of what failed, by recipe label."""
     cache, engine, here = session.workspace.cache, session.workbench.maker, machine.local()
     for name in ("artifacts", "data", "specs"):
         (cache / name).mkdir(parents=True, exist_ok=True)
-    files, weights = gather(session.weights, missing, engine, here.arch, cache)
+    files, weights = gather(session.weights, todo, engine, here.arch, cache)
     mounts = (
         Mount(cache / "artifacts", "/cache/artifacts", writable=True),
         Mount(cache / "data", "/cache/data", writable=True),
@@ -139,14 +160,14 @@ def _make(session: Session, spec: dict[str, Any], missing: list[Recipe]) -> dict
     path = cache / "specs" / "prepare.json"
     path.write_text(json.dumps({**spec, **files, "data": data, "cache": str(inside)}))
     request = Request(
-        "prepare",
+        PREPARE,
         here.arch,
         ["prepare", engine.path(path, mounts)],
         mounts,
         cpus=here.cpus,
         timeout_s=TIMEOUT,
     )
-    with _Watch(len(missing)) as watch:
+    with _Watch(len(todo)) as watch:
         result = engine.launch(request, watch.on_line)
     if result.exit_code and not watch.reasons:
         raise ArtifactError(

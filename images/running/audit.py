@@ -12,7 +12,7 @@ from bench.common.errors import EngineError, FailedCellsError, UsageError
 from bench.measure import audit_rules
 from bench.store import results
 from images.choosing.session import Session
-from images.preparing.prepare import Prepared, prepare
+from images.preparing.prepare import Prepared, build, prepare
 from images.running import launches, runfile, specs
 from images.running.launches import Launch, Wanted
 from images.running.specs import GRACE, SLACK, used
@@ -32,7 +32,7 @@ def run(session: Session) -> None:
     if facts is None or facts["profile"] != session.profile:
         was = f"is of profile {facts['profile']}" if facts else "is not there"
         raise UsageError(f"run '{session.run_name}' {was}", where="--profile", remedy="give the run's own")
-    session.build(quiet=True)
+    build(session, quiet=True)
     session.workbench.engine.remove_stale()
     prepared = prepare(session)
     measured = _measured(session, prepared)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bench.common.errors import EngineError
 from images.choosing.session import Session
 from images.engines import emulation
-from images.preparing.prepare import Prepared, prepare
+from images.preparing.prepare import Prepared, build, prepare
 from images.running import fleet, launches
 from images.running.launches import Todo
 from images.running.measuring import Pass
@@ -25,7 +25,7 @@ def begin(session: Session, *, fresh: bool) -> Pass:
         _check_emulation(session)
     if len(bench.engines) > 1 and not bench.swarm:
         fleet.check_alike(bench.engines, timed=session.performance)
-    session.build(quiet=True)
+    build(session, quiet=True)
     for engine in (bench.maker, *bench.engines):
         engine.remove_stale()
     prepared = prepare(session)

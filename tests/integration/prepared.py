@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from checkout import ROOT, Kit
+from checkout import ROOT
 
 from bench.plan import reading
 from images.making.bytecode import image_python
-from images.making.wheelhouse import site_of
+from images.making.wheelhouse import ensure_site, site_of
 from images.workspace import Workspace
 
 MATRIX = reading.load(ROOT / "matrix.toml")
@@ -22,8 +22,8 @@ def run(program: str, *arguments: str, folder: Path) -> Any:
     """Run a program; returns what it prints as JSON in its last line."""
     site = site_of(Workspace(ROOT), "prepare", MATRIX.images["prepare"], "amd64")
     if not site.is_dir():
-        built = Kit(ROOT).do("build", "--engine", "native", "--framework", "openvino")
-        assert built.returncode == 0, built.stderr
+        image, suite = MATRIX.images["prepare"], MATRIX.base.suite
+        ensure_site(Workspace(ROOT), "prepare", image, "amd64", suite, print)
     python = image_python()
     assert python
     paths = os.pathsep.join(map(str, (site, ROOT, Path(__file__).parent)))

@@ -1,0 +1,83 @@
+"""What a run needs of the prepare image: nothing where its artifacts are there, or it cannot make them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from fixtures_artifacts import fake
+
+from bench.common.errors import ArtifactError
+from bench.convert import wanted
+from bench.plan import reading
+from bench.plan.cells import Filters
+from images.choosing.session import Session
+from images.choosing.workbench import Workbench
+from images.engines import machine
+from images.engines.engine import Ready
+from images.preparing.prepare import build, specification
+from images.workspace import Workspace
+
+ROOT = Path(__file__).parents[4]
+MATRIX = reading.load(ROOT / "matrix.toml")
+
+
+class Engine:
+    """Notes what it is asked to build."""
+
+    kind = reason = "noting"
+
+    def __init__(self) -> None:
+        self.built: list[str] = []
+
+    def build(self, arch: str, names: Sequence[str], _: Any) -> list[Ready]:
+        self.built += names
+        return []
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """A session of two methods of one format, in a checkout with an empty cache."""
+    (tmp_path / "images").symlink_to(ROOT / "images")
+    workspace = Workspace(tmp_path)
+    workbench = Workbench(MATRIX, workspace, "native")
+    workbench.__dict__["maker"] = Engine()  # as if it were opened
+    filters = Filters(("tflite",), ("mobilenet_v2",), ("FP32", "INT8-SQ"))
+    given = {"name": "", "weights": "", "dataset": ""}
+    return Session(workspace, MATRIX, "host", "smoke", filters, given, workbench)
+
+
+def built(session: Session) -> list[str]:
+    return cast("Engine", cast("Any", session.workbench.maker)).built
+
+
+def on(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = replace(machine.local(), arch=arch)
+    monkeypatch.setattr(machine, "local", lambda: here)
+
+
+def test_prepare_is_built_only_where_an_artifact_is_missing(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on("amd64", monkeypatch)
+    build(session, quiet=True)
+    assert built(session) == ["prepare", "tflite"]
+    spec = specification(session, str(session.workspace.cache))
+    for recipe in wanted.recipes(spec):
+        fake(session.workspace.cache, recipe)
+    built(session).clear()
+    build(session, quiet=True)
+    assert built(session) == ["tflite"]
+
+
+def test_a_machine_that_cannot_prepare_says_so_before_it_builds(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on("arm64", monkeypatch)
+    with pytest.raises(ArtifactError, match="arm64 cannot make them") as caught:
+        build(session)
+    assert built(session) == []
+    assert "models --platform rpi4 --export" in caught.value.remedy, "host would be the machine that exports"
