@@ -1,8 +1,8 @@
 """The base that every image stands on: a registry's by digest, or Debian packages.
 
 The Debian road executes nothing of the target architecture: mmdebstrap unpacks packages without
-running their scripts, and the image is written here as an archive that the engine loads. The same
-packages give the same image, whose id is known before the engine sees it.
+running their scripts, and the layer is written here. The same packages give the same layer, whose hash is
+known before any engine sees it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import shutil
 import tarfile
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
 
 from bench.common.errors import BuildError
@@ -20,6 +19,7 @@ from bench.common.hashing import sha256_file
 from bench.plan.matrix import Base
 from images.making import debian
 from images.making.bytecode import compile_tree
+from images.making.image import Layer, Written, created
 from images.making.tarball import entries, stream
 from images.making.wheelhouse import settle
 from images.workspace import Say, Workspace, epoch
@@ -56,11 +56,34 @@ def key(base: Base, arch: str) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
-def archive_of(base: Base, arch: str, workspace: Workspace, progress: Say) -> Path:
-    """Return the base as a docker-archive in the cache, made with mmdebstrap if it is not there."""
-    archive = workspace.cache / "base" / f"{arch}-{key(base, arch)}.tar"
-    if archive.is_file():
-        return archive
+def made(base: Base, arch: str, workspace: Workspace, progress: Say) -> Written:
+    """Return the base of `arch`, its one layer made with mmdebstrap if the cache has it not."""
+    layer = workspace.cache / "base" / f"{arch}-{key(base, arch)}.layer.tar"
+    if not layer.is_file():
+        _make(base, arch, layer, progress)
+    return of_layer(layer, base, arch)
+
+
+def of_layer(layer: Path, base: Base, arch: str) -> Written:
+    """The base with this layer."""
+    diff_id = f"sha256:{sha256_file(layer)}"
+    config = {
+        "architecture": arch,
+        **({"variant": VARIANTS[arch]} if VARIANTS[arch] else {}),
+        "os": "linux",
+        "created": created(),
+        "config": {
+            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
+            "Cmd": ["python3"],
+            "Labels": {"org.opencontainers.image.title": f"edgequant base: Debian {base.suite}"},
+        },
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        "history": [{"created": created(), "created_by": "mmdebstrap --variant=extract"}],
+    }
+    return Written(config, (Layer(diff_id, layer),))
+
+
+def _make(base: Base, arch: str, layer: Path, progress: Say) -> None:
     if not shutil.which("mmdebstrap"):
         raise BuildError(
             "there is no base to build on: no registry is named and mmdebstrap is missing",
@@ -68,16 +91,13 @@ def archive_of(base: Base, arch: str, workspace: Workspace, progress: Say) -> Pa
             remedy="apt-get install mmdebstrap arch-test uidmap; or set EDGEQUANT_BASE=host/name@sha256:...; "
             "or use --engine native",
         )
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    layer.parent.mkdir(parents=True, exist_ok=True)
     progress(f"base: unpacking Debian {base.suite} for {arch}")
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="base-") as scratch:
-        packages, layer = Path(scratch, "packages.tar"), Path(scratch, "layer.tar")
+    with tempfile.TemporaryDirectory(dir=layer.parent, prefix="base-") as scratch:
+        packages, whole = Path(scratch, "packages.tar"), Path(scratch, "layer.tar")
         debian.extract(base.suite, arch, base.packages, packages, base.exclude)
-        _write_layer(packages, Path(scratch, "root"), layer)
-        whole = Path(scratch, "archive.tar")
-        _write_archive(layer, arch, base, whole)
-        whole.replace(archive)
-    return archive
+        _write_layer(packages, Path(scratch, "root"), whole)
+        whole.replace(layer)
 
 
 def _write_layer(packages: Path, root: Path, layer: Path) -> None:
@@ -97,31 +117,3 @@ def _write_layer(packages: Path, root: Path, layer: Path) -> None:
     with layer.open("wb") as target:
         target.writelines(stream(entries(root)))
     layer.chmod(0o644)  # it becomes a member of the archive, whatever the umask
-
-
-def _write_archive(layer: Path, arch: str, base: Base, archive: Path) -> None:
-    """Write what `docker save` would have written for an image with this one layer.
-
-    `docker import` is no substitute: it records the engine's architecture, whatever it is told.
-    """
-    created = datetime.fromtimestamp(epoch(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    config = {
-        "architecture": arch,
-        **({"variant": VARIANTS[arch]} if VARIANTS[arch] else {}),
-        "os": "linux",
-        "created": created,
-        "config": {
-            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
-            "Cmd": ["python3"],
-            "Labels": {"org.opencontainers.image.title": f"edgequant base: Debian {base.suite}"},
-        },
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256_file(layer)}"]},
-        "history": [{"created": created, "created_by": "mmdebstrap --variant=extract"}],
-    }
-    text = json.dumps(config, sort_keys=True).encode()
-    name = f"{hashlib.sha256(text).hexdigest()}.json"
-    manifest = [{"Config": name, "RepoTags": None, "Layers": ["layer.tar"]}]
-    with archive.open("wb") as target:
-        target.writelines(
-            stream([(name, text), ("layer.tar", layer), ("manifest.json", json.dumps(manifest).encode())])
-        )

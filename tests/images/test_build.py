@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 import time
 from pathlib import Path
@@ -26,8 +27,9 @@ from fixtures_images import (
 from local_registry import LocalRegistry, registry
 
 from bench.common.errors import BuildError, EngineError
+from bench.common.hashing import sha256_file
 from images.desk import inventory
-from images.engines.docker import build, ground
+from images.engines.docker import build, ground, load
 from images.engines.docker.engine import DockerEngine
 from images.making import base
 from images.workspace import Workspace
@@ -103,12 +105,13 @@ def test_image_says_what_it_is(engine: DockerEngine, arch: str, client: docker.D
 def test_base_is_what_it_was_said_to_be(
     engine: DockerEngine, arch: str, client: docker.DockerClient, workspace: Workspace
 ) -> None:
-    """Loading the cached archive again gives the id computed when it was written."""
-    archive = base.archive_of(TINY.base, arch, workspace, print)
-    image = ground._load(client, archive, "edgequant/test:base")
+    """An engine of the classic store gives the base the id that was computed when it was written."""
+    written = base.made(TINY.base, arch, workspace, print)
+    image = load.load(client, written, "edgequant/test:base")
     client.images.remove("edgequant/test:base")
-    assert image.id == ground.ensure(client, TINY.base, arch, workspace, print).id
-    assert len(image.attrs["RootFS"]["Layers"]) == 1
+    assert image.attrs["RootFS"]["Layers"] == written.diff_ids
+    assert image.id == f"sha256:{hashlib.sha256(written.text).hexdigest()}"
+    assert layers(client, arch)[:1] == written.diff_ids
 
 
 def test_base_without_any_road_says_what_to_do(
@@ -117,14 +120,14 @@ def test_base_without_any_road_says_what_to_do(
     monkeypatch.setattr(shutil, "which", lambda _: None)
     other = dataclasses.replace(TINY.base, packages=("python3", "not-yet-made"))
     with pytest.raises(BuildError, match="no base to build on") as caught:
-        ground.ensure(client, other, arch, Workspace(tmp_path), print)
+        ground.written(client, other, arch, Workspace(tmp_path), print)
     assert "apt-get install mmdebstrap" in caught.value.remedy
 
 
 def test_base_from_a_registry_by_digest(
     engine: DockerEngine, arch: str, client: docker.DockerClient, registry: LocalRegistry, tmp_path: Path
 ) -> None:
-    ours = ground.ensure(client, TINY.base, arch, engine._workspace, print)
+    ours = build.base_image(TINY, arch, client, engine._workspace, print)
     ours.tag(f"{registry.host}/base", "test")
     events = client.api.push(f"{registry.host}/base", "test", stream=True, decode=True)
     digest = next(event["aux"]["Digest"] for event in events if "aux" in event)
@@ -132,14 +135,17 @@ def test_base_from_a_registry_by_digest(
     named = dataclasses.replace(TINY.base, registry=f"{registry.host}/base@{digest}")
     nothing = Workspace(tmp_path)
     said: list[str] = []
-    pulled = ground.ensure(client, named, arch, nothing, said.append)
+    pulled = ground.written(client, named, arch, nothing, said.append)
     try:
         assert said == [f"base: pulling {named.registry}"]
-        assert pulled.id == ours.id
-        assert ground.ensure(client, named, arch, nothing, pytest.fail).id == ours.id
+        assert pulled.diff_ids == ours.attrs["RootFS"]["Layers"]
+        for layer in pulled.layers:
+            assert isinstance(layer.content, Path)
+            assert layer.diff_id == f"sha256:{sha256_file(layer.content)}"
+        assert ground.written(client, named, arch, nothing, pytest.fail).diff_ids == pulled.diff_ids
         foreign = "arm64" if arch == "amd64" else "amd64"
         with pytest.raises(BuildError, match=f"is for {arch}, not {foreign}"):
-            ground.ensure(client, named, foreign, nothing, print)
+            ground.written(client, named, foreign, nothing, print)
     finally:
         client.images.remove(f"edgequant/base:{arch}-{digest[7:19]}")
         client.images.remove(named.registry)
@@ -150,8 +156,8 @@ def test_unreachable_registry_falls_back_to_debian(
 ) -> None:
     named = dataclasses.replace(TINY.base, registry="127.0.0.1:9/base@sha256:" + "0" * 64)
     said: list[str] = []
-    found = ground.ensure(client, named, arch, engine._workspace, said.append)
-    assert found.id == ground.ensure(client, TINY.base, arch, engine._workspace, pytest.fail).id
+    found = ground.written(client, named, arch, engine._workspace, said.append)
+    assert found.text == base.made(TINY.base, arch, engine._workspace, pytest.fail).text
     assert "cannot be pulled" in said[-1]
 
 

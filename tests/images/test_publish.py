@@ -51,16 +51,14 @@ def small(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("base")
     grounds = {}
     for each in MACHINES:
-        layer, archive = folder / "layer.tar", folder / "archive.tar"
+        layer = folder / f"{each}.tar"
         with layer.open("wb") as target:
             target.writelines(stream([("noise", os.urandom(BASE_BYTES))]))
-        base._write_archive(layer, each, TINY.base, archive)
-        grounds[each] = ground._load(engine.client, archive, f"edgequant/test:ground-{each}")
+        grounds[each] = base.of_layer(layer, TINY.base, each)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "ensure", lambda client, facts, arch, *_: grounds[arch])
+        patch.setattr(ground, "written", lambda client, facts, arch, *_: grounds[arch])
+        patch.setattr(ground, "tag_of_base", lambda client, facts, arch: f"edgequant/test:ground-{arch}")
         yield
-    for each in MACHINES:
-        engine.client.images.remove(f"edgequant/test:ground-{each}")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Build images through the engine's classic builder: base, then wheels, then the bench.
+"""Build images: base, then wheels, then the bench, written by the kit and loaded into the engine.
 
 An image is skipped when the engine already has it with the same *content key*: the SHA-256 of
 everything that goes into it. The commit is a label but no part of the key.
@@ -6,7 +6,6 @@ everything that goes into it. The commit is a label but no part of the key.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,16 +16,17 @@ import docker
 import docker.errors
 import requests
 
-from bench.common.errors import BuildError
 from bench.common.hashing import sha256_file
 from bench.plan.matrix import Matrix
-from images.engines.docker import sdk
-from images.engines.docker.ground import ensure, find, present
+from images.engines.docker import ground
+from images.engines.docker.load import load
 from images.engines.engine import Ready
 from images.kit import revision
 from images.making import bench_files, dockerfile, wheelhouse
 from images.making import lock as locks
-from images.making.tarball import Member, entries
+from images.making.image import Written
+from images.making.image import build as write
+from images.making.tarball import entries
 from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
@@ -55,76 +55,70 @@ def build(
 
     Raises BuildError for a wheel, base or image that cannot be made; the SDK's errors pass through.
     """
-    ground = ensure(client, matrix.base, arch, workspace, progress)
-    maker = _Builder(matrix, arch, client, workspace, progress, str(ground.id))
-    return [maker.image(name) for name in names]
+    return [_Builder(matrix, arch, client, workspace, progress).image(name) for name in names]
 
 
 def up_to_date(
     matrix: Matrix, arch: str, name: str, client: docker.DockerClient, workspace: Workspace
 ) -> bool:
     """Return whether `build` would leave the engine's image alone; makes nothing."""
-    ground = present(client, matrix.base, arch)
-    if not ground:
-        return False
-    return _Builder(matrix, arch, client, workspace, print, str(ground.id)).have(name)
+    return _Builder(matrix, arch, client, workspace, print).current(name) is not None
+
+
+def base_image(
+    matrix: Matrix, arch: str, client: docker.DockerClient, workspace: Workspace, progress: Say
+) -> EngineImage:
+    """Return the engine's image of the base alone, loaded if it has none, for what is no run of the bench."""
+    tag = ground.tag_of_base(client, matrix.base, arch)
+    if found := ground.find(client, tag):
+        return found
+    base = ground.written(client, matrix.base, arch, workspace, progress)
+    tag = ground.tag_of_base(client, matrix.base, arch)
+    return ground.find(client, tag) or load(client, base, tag)
 
 
 @dataclass(frozen=True)
 class _Builder:
-    """What all images of one build have in common; `ground` is the id of their base."""
+    """What all images of one build have in common."""
 
     matrix: Matrix
     arch: str
     client: docker.DockerClient
     workspace: Workspace
     progress: Say
-    ground: str
 
     def image(self, name: str) -> Ready:
-        """Make one image: its wheels, then the bench on top."""
-        started = time.monotonic()
-        wheels = self._wheels(name)
-        image, cached = self._bench(name, wheels)
+        """Make one image: the base, its wheels, the bench on top."""
+        started, tag = time.monotonic(), tag_of(name, self.arch)
+        image = self.current(name)
+        cached = image is not None
+        image = image or load(self.client, self._written(name), tag)
         seconds = time.monotonic() - started
-        tag, size = tag_of(name, self.arch), image.attrs["Size"]
-        return Ready(name, self.arch, tag, str(image.id), size, seconds, cached)
+        return Ready(name, self.arch, tag, str(image.id), image.attrs["Size"], seconds, cached)
 
-    def have(self, name: str) -> bool:
-        """Return whether the engine has the image with the content it would be built with now."""
-        return self._current(tag_of(name, self.arch), self._bench_key(name)) is not None
+    def current(self, name: str) -> EngineImage | None:
+        """The engine's image, if it has the content that it would be built with now."""
+        image = ground.find(self.client, tag_of(name, self.arch))
+        return image if image and image.labels.get(KEY) == self._bench_key(name) else None
 
-    def _wheels(self, name: str) -> EngineImage:
-        """Return the image with the wheels of `name`."""
+    def _written(self, name: str) -> Written:
+        """The image of its two Dockerfiles."""
+        facts, root = self.matrix.images[name], self.workspace.root
+        base = ground.written(self.client, self.matrix.base, self.arch, self.workspace, self.progress)
         site = wheelhouse.ensure_site(
-            self.workspace, name, self.matrix.images[name], self.arch, self.matrix.base.suite, self.progress
+            self.workspace, name, facts, self.arch, self.matrix.base.suite, self.progress
         )
-        key, tag = self._wheels_key(name), f"{PREFIX}{name}-wheels:{self.arch}"
-        image = self._current(tag, key)
-        if not image:
-            self.progress(f"{name}: copying {site.name}")
-            context = [("site.tar", entries(site, "opt/site/"))]
-            image = self._run(
-                tag, self._dockerfile(name, "wheels"), context, {"BASE": self.ground}, {KEY: key}
-            )
-        return image
-
-    def _bench(self, name: str, wheels: EngineImage) -> tuple[EngineImage, bool]:
-        """Return the image with the bench on `wheels`, and whether it was there already."""
-        key, tag = self._bench_key(name), tag_of(name, self.arch)
-        image = self._current(tag, key)
-        if image:
-            return image, True
-        self.progress(f"{name}: adding the bench")
-        labels = {**self._labels(name), KEY: key, f"{OCI}.revision": revision(self.workspace.root)}
-        context = [("bench.tar", bench_files.members(self.workspace.root, name))]
-        arguments = {"WHEELS": str(wheels.id)}
-        return self._run(tag, self._dockerfile(name, "bench"), context, arguments, labels), False
+        self.progress(f"{name}: writing {site.name} and the bench")
+        wheels = write(base, self._dockerfile(name, "wheels"), {"site.tar": entries(site, "opt/site/")}, {})
+        labels = {**self._labels(name), KEY: self._bench_key(name), f"{OCI}.revision": revision(root)}
+        context = {"bench.tar": bench_files.members(root, name)}
+        return write(wheels, self._dockerfile(name, "bench"), context, labels)
 
     def _wheels_key(self, name: str) -> str:
         """Return the content key of the image with the wheels."""
         site = wheelhouse.site_of(self.workspace, name, self.matrix.images[name], self.arch)
-        return _digest([self._dockerfile(name, "wheels"), self.ground, site.name])
+        base = ground.tag_of_base(self.client, self.matrix.base, self.arch)
+        return _digest([self._dockerfile(name, "wheels"), base, site.name])
 
     def _bench_key(self, name: str) -> str:
         """Return the content key of the image that runs."""
@@ -136,11 +130,6 @@ class _Builder:
 
     def _dockerfile(self, name: str, part: str) -> str:
         return dockerfile.render(name, self.matrix.images[name], self.arch, part)
-
-    def _current(self, tag: str, key: str) -> EngineImage | None:
-        """Return the engine's image of this tag if its content key is `key`."""
-        image = find(self.client, tag)
-        return image if image and image.labels.get(KEY) == key else None
 
     def _labels(self, name: str) -> dict[str, str]:
         """Return the labels that follow from the matrix and the lock (so they are part of the key)."""
@@ -155,26 +144,6 @@ class _Builder:
             "edgequant.matrix": sha256_file(self.workspace.root / "matrix.toml"),
             **{f"edgequant.version.{pin.name}": pin.version for pin in lock.pins if pin.name in packages},
         }
-
-    def _run(
-        self, tag: str, text: str, context: list[Member], arguments: dict[str, str], labels: dict[str, str]
-    ) -> EngineImage:
-        """Stream Dockerfile and files to the classic builder; return the tagged image."""
-        old = find(self.client, tag)
-
-        def failed(why: str, said: Sequence[str]) -> BuildError:
-            return BuildError(
-                f"the engine could not build: {why}\n" + "\n".join(said[-5:]),
-                where=tag,
-                remedy="invoke doctor shows free disk space and the engine's state",
-            )
-
-        members = [("Dockerfile", text.encode()), *context]
-        new = sdk.build(self.client, tag, self.arch, members, failed, buildargs=arguments, labels=labels)
-        if old and old.id != new.id:  # gigabytes without a name; its parents go with it
-            with contextlib.suppress(docker.errors.APIError):  # in use: then it stays
-                self.client.images.remove(old.id)
-        return new
 
 
 def remove_images(environment: Mapping[str, str]) -> list[str]:

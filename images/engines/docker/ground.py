@@ -1,10 +1,14 @@
-"""The base image in an engine: found, pulled by digest, or loaded."""
+"""The base: pulled by digest where a registry is named and answers, else made."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import shutil
 import tarfile
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,33 +17,40 @@ import docker.errors
 
 from bench.common.errors import BuildError
 from bench.plan.matrix import Base
-from images.making.base import archive_of, key
+from images.making.base import key, made
+from images.making.image import Layer, Written, created
 from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
     from docker.models.images import Image as EngineImage
 
 
-def ensure(
-    client: docker.DockerClient, base: Base, arch: str, workspace: Workspace, progress: Say
-) -> EngineImage:
-    """Return the base image for `arch`: pulled where a registry is named and answers, else made.
+def written(client: docker.DockerClient, base: Base, arch: str, workspace: Workspace, say: Say) -> Written:
+    """Return the base for `arch`: pulled where a registry is named and answers, else made.
 
     Neither is done twice: what the engine or the cache has is taken from there.
     """
-    reference, pulled, made = _names(base, arch)
-    if reference:
-        try:
-            return find(client, pulled) or _pull(client, reference, arch, pulled, progress)
-        except docker.errors.APIError as error:
-            progress(f"base: {reference} cannot be pulled ({error.explanation or error})")
-    return find(client, made) or _load(client, archive_of(base, arch, workspace, progress), made)
+    if image := _named(client, base, arch, say):
+        return _exported(image, workspace.cache / "base")
+    return made(base, arch, workspace, say)
 
 
-def present(client: docker.DockerClient, base: Base, arch: str) -> EngineImage | None:
-    """Return the base image for `arch` if the engine has it; nothing is pulled or made."""
-    reference, pulled, made = _names(base, arch)
-    return (find(client, pulled) if reference else None) or find(client, made)
+def tag_of_base(client: docker.DockerClient, base: Base, arch: str) -> str:
+    """The tag of the base that an image for `arch` stands on: the pulled one where the engine has it."""
+    reference, pulled, own = _names(base, arch)
+    return pulled if reference and find(client, pulled) else own
+
+
+def _named(client: docker.DockerClient, base: Base, arch: str, say: Say) -> EngineImage | None:
+    """The base of the registry that is named, None where none is or it does not answer."""
+    reference, pulled, _ = _names(base, arch)
+    if not reference:
+        return None
+    try:
+        return find(client, pulled) or _pull(client, reference, arch, pulled, say)
+    except docker.errors.APIError as error:
+        say(f"base: {reference} cannot be pulled ({error.explanation or error})")
+        return None
 
 
 def _names(base: Base, arch: str) -> tuple[str, str, str]:
@@ -57,8 +68,8 @@ def find(client: docker.DockerClient, tag: str) -> EngineImage | None:
         return None
 
 
-def _pull(client: docker.DockerClient, reference: str, arch: str, tag: str, progress: Say) -> EngineImage:
-    progress(f"base: pulling {reference}")
+def _pull(client: docker.DockerClient, reference: str, arch: str, tag: str, say: Say) -> EngineImage:
+    say(f"base: pulling {reference}")
     image = client.images.pull(reference, platform=f"linux/{arch}")
     if image.attrs["Architecture"] != arch:
         # pulling a list's digest for a second architecture returns the first one's image (20.10)
@@ -71,17 +82,38 @@ def _pull(client: docker.DockerClient, reference: str, arch: str, tag: str, prog
     return client.images.get(tag)
 
 
-def _load(client: docker.DockerClient, archive: Path, tag: str) -> EngineImage:
-    with tarfile.open(archive) as tar:
-        manifest = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
-    expected = "sha256:" + manifest[0]["Config"].removesuffix(".json")
-    with archive.open("rb") as stream:
-        image = client.images.load(stream)[0]
-    if image.id != expected:
-        raise BuildError(
-            f"the engine loaded {image.id}, expected {expected}",
-            where=str(archive),
-            remedy="delete the file and build again",
-        )
-    image.tag(*tag.split(":"))
-    return client.images.get(tag)
+def _exported(image: EngineImage, folder: Path) -> Written:
+    """A base that was pulled, as the kit writes images: its layers are taken out of the engine once."""
+    facts = image.attrs
+    layers = [folder / f"{name.partition(':')[2]}.layer.tar" for name in facts["RootFS"]["Layers"]]
+    if not all(path.is_file() for path in layers):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix="export-") as scratch:
+            whole = Path(scratch, "image.tar")
+            with whole.open("wb") as target:
+                target.writelines(image.save())
+            _take(whole, layers)
+    config = {
+        "architecture": facts["Architecture"],
+        **({"variant": facts["Variant"]} if facts.get("Variant") else {}),
+        "os": facts["Os"],
+        "config": {name: facts["Config"].get(name) for name in ("Env", "Cmd", "Labels")},
+        "history": [{"created": created(), "created_by": "a registry's base"} for _ in layers],
+    }
+    found = zip(facts["RootFS"]["Layers"], layers)
+    return Written(config, tuple(Layer(diff_id, path) for diff_id, path in found))
+
+
+def _take(whole: Path, layers: Sequence[Path]) -> None:
+    """Take the layers out of what `docker save` wrote, in their order; newer engines compress them."""
+    with tarfile.open(whole) as tar:
+        [manifest] = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
+        for name, path in zip(manifest["Layers"], layers):
+            content = tar.extractfile(name)
+            assert content is not None
+            packed = content.read(2) == b"\x1f\x8b"
+            content.seek(0)
+            partial = path.with_suffix(".partial")
+            with partial.open("wb") as target:
+                shutil.copyfileobj(gzip.GzipFile(fileobj=content) if packed else content, target)
+            partial.replace(path)

@@ -19,8 +19,8 @@ import docker.errors
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.docker import tunnel
+from images.engines.docker.build import base_image
 from images.engines.docker.engine import DockerEngine
-from images.engines.docker.ground import ensure
 from images.engines.docker.owner import owner
 from images.engines.docker.sdk import speaking
 from images.engines.docker.store import INSIDE, STORE, contents, is_there, store_key
@@ -67,7 +67,7 @@ class RemoteEngine(DockerEngine):
     def _ground(self) -> EngineImage:
         """The base for the engine's own architecture."""
         arch = self._version["Arch"]
-        return ensure(self.client, self._matrix.base, arch, self._workspace, print)
+        return base_image(self._matrix, arch, self.client, self._workspace, print)
 
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return where a launch finds a host path: in the store, or for results in its own tmpfs."""

@@ -29,8 +29,8 @@ from bench.common.errors import EngineError, UsageError
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.docker import sdk
-from images.engines.docker.build import PREFIX, tag_of
-from images.engines.docker.ground import ensure, find
+from images.engines.docker.build import PREFIX, base_image, tag_of
+from images.engines.docker.ground import find
 from images.engines.docker.owner import OWNER, owned_by_the_living, owner
 from images.engines.docker.remote import RemoteEngine
 from images.engines.docker.sdk import speaking
@@ -91,9 +91,8 @@ class SwarmEngine(RemoteEngine):
         return len(ready)
 
     def _ask(self) -> Machine:
-        ground = ensure(
-            self.client, self._matrix.base, self._version["Arch"], self._workspace, lambda _: None
-        )
+        arch = self._version["Arch"]
+        ground = base_image(self._matrix, arch, self.client, self._workspace, lambda _: None)
         said: list[str] = []
 
         def run(command: Sequence[str]) -> str:
