@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from bench.common.hashing import sha256_file
+
 Content = bytes | Path
 
 
 def digest(content: Content) -> str:
     """Return the SHA-256 (hex) of bytes, or of a file."""
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else sha256_file(content)
