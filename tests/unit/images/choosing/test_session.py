@@ -37,7 +37,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def session(**flags: Any) -> Session:
-    return Session.open(ROOT, {**dict.fromkeys(line.SHARED, ""), **dict.fromkeys(line.MANY), **flags})
+    return Session.open(ROOT, {**line.no_flags(), **flags})
 
 
 def test_a_session_made_of_another_has_its_engines(opened: list[str]) -> None:
