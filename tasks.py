@@ -212,7 +212,7 @@ def publish(_: Context, registry: str, image: str = "") -> None:
 
 @task(positional=[], iterable=["host"], help={"host": "another machine's engine to look at too"})
 def doctor(_: Context, host: list[str]) -> None:
-    """Say what this machine has, what is missing and what to do about it."""
+    """Say what this machine has and lacks, and whether `build run` will work; exit code 4, 5, 6: not yet."""
     from images.desk.doctor import show_doctor
 
     show_doctor(ROOT, host)

@@ -1,14 +1,15 @@
-"""What the machine is: CPU, limits, peak memory; how it feels at a moment is bench/device/machine.py.
+"""What the machine is: CPU, cores, limits, peak memory; how it feels is bench/device/machine.py.
 
 Facts the machine does not tell are None, never guessed. Sources: /proc/cpuinfo, sched_getaffinity,
-/sys/fs/cgroup (v1 and v2). Roots are parameters so that tests can stage a machine.
+/sys/devices/system/cpu, /sys/fs/cgroup (v1 and v2). Roots are parameters so that tests can stage a machine.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,24 @@ _ARM_PARTS = {
 }
 
 
+@dataclass(frozen=True)
+class Cores:
+    """The logical CPUs that a run uses, one of each core, and in a few words why these."""
+
+    cpus: tuple[int, ...]
+    why: str
+
+
 def describe(
-    *, engine: Mapping[str, Any], lock: str, emulated: bool, threads: int, root: Path = Path("/")
+    *,
+    engine: Mapping[str, Any],
+    lock: str,
+    emulated: bool,
+    threads: int,
+    threads_why: str = "",
+    root: Path = Path("/"),
 ) -> dict[str, Any]:
-    """The result file's `environment`.
+    """The result file's `environment`; `threads_why` says how the host came to this number.
 
     Under emulation /proc/cpuinfo is the host's, so nothing of it is repeated: model and flags say so.
     """
@@ -47,6 +62,7 @@ def describe(
         "kernel": platform.release(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": threads,
+        "threads_why": threads_why,
         "memory_limit_bytes": memory_limit(root),
     }
 
@@ -66,23 +82,82 @@ def cpu(root: Path = Path("/")) -> tuple[str, list[str]]:
 
 
 def memory_limit(root: Path = Path("/")) -> int | None:
-    """The memory limit of this process's cgroup in bytes (v2, then v1), None where there is none."""
+    """The memory limit of this process's cgroups in bytes (v2 and v1), None where there is none."""
+    files = ("memory.max", "memory.limit_in_bytes")
+    texts = [text_of(folder / name) for folder in _cgroups(root, "memory") for name in files]
+    return min((int(text) for text in texts if text.isdigit() and int(text) < _NO_LIMIT), default=None)
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """How many cores' time this process's cgroups allow it (v2 and v1), None where they do not limit it."""
+    quotas = []
+    for folder in _cgroups(root, "cpu"):
+        words = text_of(folder / "cpu.max").split()
+        words = words or [text_of(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
+        if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
+            quotas.append(int(words[0]) / int(words[1]))
+    return min(quotas, default=None)
+
+
+def _cgroups(root: Path, controller: str) -> Iterator[Path]:
+    """The folders that may limit this process: its cgroup and all above, of v2 and of v1's `controller`.
+
+    A container may see its own cgroup as the root, whatever path the kernel tells.
+    """
     base = root / "sys/fs/cgroup"
     for line in text_of(root / "proc/self/cgroup").splitlines():
         number, controllers, path = line.split(":", 2)
-        relative = path.lstrip("/")
         if number == "0" and not controllers:
-            files = [base / relative / "memory.max", base / "memory.max"]
-        elif "memory" in controllers.split(","):
-            name = "memory.limit_in_bytes"
-            files = [base / "memory" / relative / name, base / "memory" / name]
+            tops = [base]
+        elif controller in controllers.split(","):
+            tops = [base / name for name in dict.fromkeys((controller, controllers))]
         else:
             continue
-        for file in files:
-            text = text_of(file)
-            if text.isdigit() and int(text) < _NO_LIMIT:
-                return int(text)
-    return None
+        parts = path.strip("/").split("/")
+        for top in tops:
+            yield from (top.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1))
+
+
+def cores(allowed: Iterable[int], root: Path = Path("/")) -> Cores:
+    """Choose one of each core's `allowed` logical CPUs, and no more than a CPU quota feeds.
+
+    Threads that share a core share its vector units: the frameworks' own default is a thread a core too.
+    A thread beyond the quota makes the kernel stop all of them for the rest of a period.
+    """
+    cpus = sorted(allowed)
+    one_each = tuple(sorted({_siblings(root, number): number for number in reversed(cpus)}.values()))
+    quota = cpu_quota(root)
+    chosen = one_each if quota is None else one_each[: max(1, int(quota))]
+    reasons = []
+    if len(one_each) < len(cpus):
+        reasons.append("one a core")
+    if quota is not None and len(chosen) < len(one_each):
+        reasons.append(f"a quota of {quota:g} core{'' if quota == 1 else 's'}")
+    kinds = len({_kind(root, number) for number in chosen})
+    if kinds > 1:
+        reasons.append(f"cores of {kinds} kinds")
+    why = f"{len(chosen)} of {len(cpus)} logical CPUs: {', '.join(reasons) or 'each is a core'}"
+    return Cores(chosen, why)
+
+
+def _siblings(root: Path, number: int) -> str:
+    """The logical CPUs of the core that this one is of, in the kernel's words; itself where it has none."""
+    topology = root / f"sys/devices/system/cpu/cpu{number}/topology"
+    lists = (text_of(topology / name) for name in ("core_cpus_list", "thread_siblings_list"))
+    return next(filter(None, lists), str(number))
+
+
+def _kind(root: Path, number: int) -> str:
+    """What tells the kinds of a hybrid processor apart: Arm's capacity, or which of Intel's lists has it."""
+    capacity = text_of(root / f"sys/devices/system/cpu/cpu{number}/cpu_capacity")
+    slow = text_of(root / "sys/devices/cpu_atom/cpus")
+    return capacity or ("atom" if number in _numbers(slow) else "")
+
+
+def _numbers(text: str) -> set[int]:
+    """A list of CPUs as the kernel writes it: "0-2,5"."""
+    ranges = [part.partition("-") for part in text.split(",") if part]
+    return {number for low, _, high in ranges for number in range(int(low), int(high or low) + 1)}
 
 
 def reset_peak_memory() -> bool:

@@ -115,7 +115,11 @@ def _header(work: Work, cell: Mapping[str, Any]) -> dict[str, Any]:
             "files": [path.name for path in files],
         },
         "environment": environment.describe(
-            engine=spec["engine"], lock=spec["lock"], emulated=spec["emulated"], threads=spec["threads"]
+            engine=spec["engine"],
+            lock=spec["lock"],
+            emulated=spec["emulated"],
+            threads=spec["threads"],
+            threads_why=spec["threads_why"],
         ),
         "versions": _versions(spec["package"]),
         "seeds": seeds_of(cell["settings"]) or {"loadgen": spec["seed"]},

@@ -57,7 +57,7 @@ class Wheels:
 class Platform:
     """A device the results speak of (paper, Table IV).
 
-    `threads` 0 means every core the process may use; `memory` is what the device has; `isa` is the
+    `threads` 0 means every physical core the process may use; `memory` is what the device has; `isa` is the
     highest instruction set it has (one of `isas`), to which a better CPU is capped; `qemu_cpu` is
     the CPU model for emulated smoke runs.
     """

@@ -127,6 +127,14 @@ class Session:
         cores = len(self.workbench.machine.cpus)
         return min(self.platform_facts.threads or cores, cores)
 
+    @property
+    def threads_why(self) -> str:
+        """How `threads` came about, for who reads a result."""
+        usable, wanted = self.workbench.machine, self.platform_facts.threads
+        if 0 < wanted < len(usable.cpus):
+            return f"as many as {self.platform} has ({usable.cpus_why})"
+        return usable.cpus_why
+
     @functools.cached_property
     def plan(self) -> Plan:
         """The cells of this command line and what cannot be measured."""

@@ -1,4 +1,4 @@
-"""What this machine has, what is missing, and what to do about it."""
+"""What this machine has, what is missing, and what to do about it; whether the first command will work."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from bench.common.errors import EngineError
 from bench.device import environment, firmware
 from bench.device.machine import Reading, Sensors
 from bench.plan import reading
+from images.choosing.session import Session
+from images.desk import line, verdict
+from images.engines import distribution, machine
 from images.engines.choose import elsewhere, own_environment
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.remote import RemoteEngine
@@ -23,7 +26,7 @@ from images.say import CONSOLE
 from images.workspace import PYTHON, Workspace, size
 
 FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # what INT8 kernels gain from
-NEED_CACHE = 8e9  # bytes: wheels, environments, artifacts
+NEED_CACHE = verdict.WHEELS + verdict.ARTIFACTS
 NEED_ENGINE = 12e9  # bytes: five images and what the builder needs while it copies
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
 
@@ -36,7 +39,9 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
         _native(),
         emulation(),
         _tool(
-            "mmdebstrap", "makes the base image from Debian packages", "apt-get install mmdebstrap arch-test"
+            "mmdebstrap",
+            "makes the base image from Debian packages",
+            distribution.mmdebstrap(distribution.os_release()),
         ),
         *_processor(),
         _space("disk for .cache", workspace.root, NEED_CACHE),
@@ -54,7 +59,9 @@ def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
         info = engine.client.info()
         engine.client.close()
     except EngineError as error:
-        yield Fact("container engine", str(error).partition("\n")[0], "missing", error.remedy)
+        installed = host or shutil.which("docker") or shutil.which("dockerd")
+        remedy = error.remedy if installed else distribution.docker(distribution.os_release())
+        yield Fact("container engine", str(error).partition("\n")[0], "missing", remedy)
         return
     where = host or os.environ.get("DOCKER_HOST", "this machine")
     details = (
@@ -106,7 +113,7 @@ def _processor() -> Iterator[Fact]:
     else:
         missing = f"none of {', '.join(FLAGS)}"
         yield Fact("INT8 instructions", missing, "warn", "INT8 gains less here than on newer cores")
-    yield Fact("cores", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
+    yield Fact("cores", machine.local().cpus_why)
     now = Sensors().read()
     governor = now.governor
     if governor in (None, "performance"):
@@ -119,13 +126,26 @@ def _processor() -> Iterator[Fact]:
             "numbers vary less with: cpupower frequency-set --governor performance",
         )
     yield throttling(now)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    yield Fact(
+    yield memory(machine.local().memory_bytes, environment.memory_limit())
+
+
+def memory(physical: int, limit: int | None) -> Fact:
+    """Return how much memory the kit may use, and what that is too little for."""
+    usable = _usable(physical, limit)
+    told = size(usable) if usable == physical else f"{size(usable)}: this cgroup's limit, of {size(physical)}"
+    if usable >= verdict.MEMORY:
+        return Fact("memory", told)
+    return Fact(
         "memory",
-        size(memory),
-        "ok" if memory > 3e9 else "warn",
-        "" if memory > 3e9 else "preparing the models needs about 3 GB: prepare on another machine",
+        told,
+        "warn",
+        f"preparing the three models takes {size(verdict.MEMORY)}, {verdict.SMALL} alone about "
+        f"{size(verdict.SMALL_MEMORY)}: raise the limit, or invoke models --import FILE",
     )
+
+
+def _usable(physical: int, limit: int | None) -> int:
+    return min(physical, limit or physical)
 
 
 def throttling(now: Reading) -> Fact:
@@ -154,8 +174,17 @@ def _space(name: str, path: Path, need: float) -> Fact:
 
 
 def show_doctor(root: Path, hosts: Sequence[str]) -> None:
-    """Print what this machine has, what is missing and what to do about it."""
+    """Print what this machine has, what is missing and what to do about it, and that `build run` will work.
+
+    Where it will not, raises the error that it would end in.
+    """
+    facts = examine(Workspace(root), hosts)
     table = Table("", "what", "found", "what to do", title="This machine", title_justify="left")
-    for fact in examine(Workspace(root), hosts):
+    for fact in facts:
         table.add_row(MARKS[fact.status], fact.name, fact.value, fact.remedy)
     CONSOLE.print(table)
+    usable = _usable(machine.local().memory_bytes, environment.memory_limit())
+    session = Session.open(root, line.no_flags())
+    footing = verdict.look(session, facts, memory=usable, elsewhere=bool(hosts or elsewhere()))
+    command = " ".join(["./invoke build run", *(f"--host {host}" for host in hosts)])
+    CONSOLE.print(verdict.verdict(footing, command), highlight=False, soft_wrap=True)

@@ -101,6 +101,11 @@ def _session(flags: tuple[tuple[str, Any], ...]) -> Session:
     return Session.open(ROOT, dict(flags))
 
 
+def no_flags() -> dict[str, Any]:
+    """The shared options of a line that gives none of them."""
+    return {**dict.fromkeys(SHARED, ""), **dict.fromkeys(MANY)}
+
+
 def _fixed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 

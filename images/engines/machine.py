@@ -34,7 +34,8 @@ path = os.path.join(tempfile.mkdtemp(), "bench.zip")
 open(path, "wb").write(base64.b64decode({packed!r}))
 sys.path.insert(0, path)
 from bench.device import environment, machine
-print(json.dumps({{"cpu": environment.cpu(), "cpus": sorted(os.sched_getaffinity(0)),
+cores = environment.cores(os.sched_getaffinity(0))
+print(json.dumps({{"cpu": environment.cpu(), "cpus": cores.cpus, "cpus_why": cores.why,
     "governor": machine.Sensors().read().governor, "machine": platform.machine(),
     "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "kernel": platform.release(),
     "boot": machine.text_of(machine.Path({boot!r}))}}))
@@ -43,8 +44,9 @@ print(json.dumps({{"cpu": environment.cpu(), "cpus": sorted(os.sched_getaffinity
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine's facts. `cpus` are the cores a run may use, `arch` is Docker's word, `boot` is the
-    kernel's boot id: two engines with the same one share a machine."""
+    """A machine's facts. `cpus` are the logical CPUs a run may use, one a core, and `cpus_why` says why
+    these; `arch` is Docker's word, `boot` is the kernel's boot id: two engines with the same one share a
+    machine."""
 
     name: str
     arch: str
@@ -56,6 +58,7 @@ class Machine:
     kernel: str
     governor: str | None
     boot: str
+    cpus_why: str = ""
 
     def document(self) -> dict[str, Any]:
         """The machine as run.json has it."""
@@ -67,17 +70,19 @@ class Machine:
 def local() -> Machine:
     """This machine."""
     model, flags = environment.cpu()
+    cores = environment.cores(os.sched_getaffinity(0))
     return Machine(
         platform.node(),
         docker_arch(platform.machine()),
         model,
         tuple(flags),
-        tuple(sorted(os.sched_getaffinity(0))),
+        cores.cpus,
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
         platform.release(),
         Sensors().read().governor,
         _BOOT.read_text().strip() if _BOOT.exists() else "",
+        cores.why,
     )
 
 
@@ -101,6 +106,7 @@ def probe(name: str, system: str, run: Callable[[Sequence[str]], str]) -> Machin
             told["kernel"],
             told["governor"],
             told["boot"],
+            told["cpus_why"],
         )
     except (ValueError, KeyError, IndexError, TypeError):
         raise EngineError(

@@ -1,7 +1,8 @@
 """LoadGen for architectures without a published wheel: cross-compiled from its source on the host.
 
-Nothing of the target is executed: Debian's cross compiler, the target's Python headers unpacked by
-mmdebstrap, and the sources of images/locks/loadgen-source.txt, verified by hash before they are read.
+Nothing of the target is executed: Debian's cross compiler, the suite's libraries and headers
+(images/making/sysroot.py), and the sources of images/locks/loadgen-source.txt, verified by hash before
+they are read.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from pathlib import Path
 from bench.common.errors import BuildError
 from bench.device.environment import MACHINES
 from bench.plan.matrix import Image
-from images.making import debian
 from images.making import lock as locks
+from images.making import sysroot
 from images.making.lock import Lock
 from images.making.pip import GLIBC
+from images.making.sysroot import Sysroot
 from images.workspace import PYTHON, Say, Workspace
 
-RECIPE = 2  # raise it when this file makes another wheel from the same source
+RECIPE = 3  # raise it when this file makes another wheel from the same source
 PACKAGE = "mlcommons-loadgen"
 SOURCE_LOCK = "loadgen-source"
 # As the source's own setup.py compiles them; the longest first, since all cores work at once.
@@ -52,16 +54,17 @@ def needed(workspace: Workspace, name: str, image: Image, arch: str) -> Lock | N
     return locks.read(workspace.root / "images" / "locks" / f"{SOURCE_LOCK}.txt")
 
 
-def key(source: Lock) -> str:
-    """Return what a compiled wheel depends on besides the architecture, as hex digits."""
-    return hashlib.sha256(f"{RECIPE} {source.digest}".encode()).hexdigest()
+def key(source: Lock, arch: str) -> str:
+    """Return what a compiled wheel depends on, the compiler included, as hex digits."""
+    words = f"{RECIPE} {source.digest} {arch} {_identity(_command(arch))}"
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def wheel(workspace: Workspace, suite: str, arch: str, source: Lock, progress: Say) -> Path:
     """Return LoadGen's wheel for `arch`, compiled if the cache does not have it; BuildError otherwise."""
     version = source.version(PACKAGE)
     name = f"mlcommons_loadgen-{version}-{_tag(arch)}.whl"
-    made = workspace.cache / "loadgen" / key(source)[:12] / name
+    made = workspace.cache / "loadgen" / key(source, arch)[:12] / name
     if made.is_file():
         return made
     compiler = _compiler(arch)
@@ -70,14 +73,11 @@ def wheel(workspace: Workspace, suite: str, arch: str, source: Lock, progress: S
     with tempfile.TemporaryDirectory(dir=made.parent, prefix="compile-") as folder:
         scratch = Path(folder)
         tree = _unpack(source, scratch)
-        debian.extract(suite, arch, [f"libpython{PYTHON}-dev"], scratch / "headers.tar")
-        headers = scratch / "headers"
-        with tarfile.open(scratch / "headers.tar") as tar:
-            members = [m for m in tar if m.name.startswith("./usr/include/") and f"python{PYTHON}" in m.name]
-            tar.extractall(headers, members, filter="data")
-        library = f"mlperf_loadgen.cpython-{PYTHON.replace('.', '')}-{MACHINES[arch]}-linux-gnu.so"
-        _compile(compiler, tree, scratch / "tools", headers / "usr" / "include", scratch / library)
-        _pack(scratch / library, version, arch, scratch / name)
+        ground = sysroot.unpack(suite, arch, scratch)
+        library = scratch / f"mlperf_loadgen.cpython-{PYTHON.replace('.', '')}-{ground.triplet}.so"
+        _compile(compiler, tree, scratch / "tools", ground, library)
+        sysroot.check(library, ground.newest(), _identity(compiler))
+        _pack(library, version, arch, scratch / name)
         (scratch / name).replace(made)
     return made
 
@@ -87,12 +87,24 @@ def _tag(arch: str) -> str:
     return f"{ABI}-{ABI}-manylinux_2_{GLIBC}_{MACHINES[arch]}"
 
 
-def _compiler(arch: str) -> str:
-    """Return the C++ compiler that makes code for `arch`."""
-    triplet = f"{MACHINES[arch]}-linux-gnu"
-    command = "g++" if platform.machine() == MACHINES[arch] else f"{triplet}-g++"
+def _command(arch: str) -> str:
+    """The name of the C++ compiler that makes code for `arch`."""
+    return "g++" if platform.machine() == MACHINES[arch] else f"{MACHINES[arch]}-linux-gnu-g++"
+
+
+def _identity(command: str) -> str:
+    """What a compiler calls itself: name, distribution's revision, version; "" where it is missing."""
     if not shutil.which(command):
-        package = "g++" if command == "g++" else f"g++-{triplet.replace('_', '-')}"
+        return ""
+    done = subprocess.run([command, "--version"], capture_output=True, text=True)
+    return done.stdout.partition("\n")[0]
+
+
+def _compiler(arch: str) -> str:
+    """Return the C++ compiler that makes code for `arch`; BuildError where it is missing."""
+    command = _command(arch)
+    if not shutil.which(command):
+        package = "-".join(["g++", *command.replace("_", "-").split("-")[:-1]])
         raise BuildError(
             f"LoadGen for {arch} must be compiled and {command} is missing",
             remedy=f"apt-get install {package}",
@@ -149,12 +161,11 @@ def _unpack(source: Lock, scratch: Path) -> Path:
     return scratch / archive.name.removesuffix(".tar.gz")
 
 
-def _compile(compiler: str, tree: Path, tools: Path, headers: Path, target: Path) -> None:
+def _compile(compiler: str, tree: Path, tools: Path, ground: Sysroot, target: Path) -> None:
     """Compile every source on a core of its own, then link: one of them takes a third of the whole."""
     major, minor = (tree / "VERSION.txt").read_text().strip().split(".")[:2]
-    include = [".", str(tools / "pybind11" / "include"), str(headers / f"python{PYTHON}"), str(headers)]
     options = [*FLAGS, f"-DMAJOR_VERSION={major}", f"-DMINOR_VERSION={minor}"]
-    options += [f"-I{path}" for path in include]
+    options += ["-I.", f"-I{tools / 'pybind11' / 'include'}", *ground.compile_flags(compiler)]
     options += [f"-ffile-prefix-map={target.parent}=."]  # assert() writes the paths of headers
     objects = [f"{source}.o" for source in SOURCES]
 
@@ -163,7 +174,7 @@ def _compile(compiler: str, tree: Path, tools: Path, headers: Path, target: Path
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         list(pool.map(compile_one, SOURCES))
-    _call([compiler, *LINK_FLAGS, *objects, "-o", str(target)], tree)
+    _call([compiler, *LINK_FLAGS, *objects, "-o", str(target), *ground.link_flags()], tree)
 
 
 def _call(command: list[str], folder: Path) -> None:

@@ -55,7 +55,7 @@ def site_of(workspace: Workspace, name: str, image: Image, arch: str) -> Path:
     """Return where the site of an image is, made or not; its name holds the key of its content."""
     source = loadgen.needed(workspace, name, image, arch)
     parts = [str(RECIPE), locks.read(workspace.lock(name, arch)).digest, str(epoch()), *image.exclude]
-    parts += [loadgen.key(source)] if source else []
+    parts += [loadgen.key(source, arch)] if source else []
     return workspace.site(name, arch, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 

@@ -36,6 +36,18 @@ def expected_speeds(session: Session) -> Mapping[Group, Speed]:
     }
 
 
+def affordable(session: Session) -> tuple[Mapping[Group, Speed], list[Cell]]:
+    """What is known of the speeds, and the cells of the plan that the profile's limit leaves."""
+    speeds, limit = expected_speeds(session), session.profile_facts.cell_limit
+    return speeds, [
+        cell
+        for group, speed in speeds.items()
+        for cell in group.cells
+        if not limit
+        or prediction.cell_seconds(cell.batch, session.asking.of(cell.scenario), speed, 2) <= limit
+    ]
+
+
 def seconds(session: Session, speeds: Mapping[Group, Speed], cells: Collection[Cell]) -> float:
     """Predicted seconds of these cells of the plan, with the starts of their launches."""
     total = 0.0

@@ -85,6 +85,7 @@ def _spec(
         "isa_environment": session.isa_environment(group.framework, group.isa),
         "dataset": session.dataset.label,
         "threads": session.threads,
+        "threads_why": session.threads_why,
         "emulated": session.emulated,
         "seed": session.matrix.defaults.seed,
         "engine": identity(engine, framework.image, session.arch),

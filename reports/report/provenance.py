@@ -198,6 +198,7 @@ def machine_state(measured: Sequence[Measured]) -> Table:
     rows = [
         ("Cores it may use", value_range(place["cores"] for place in places)),
         ("Threads", value_range(place["threads"] for place in places)),
+        ("Why so many threads", joined({place.get("threads_why", "") for place in places} - {""}) or None),
         ("Memory limit", value_range(memory(limit) if limit else "none" for limit in limits)),
         ("Emulated", value_range(known(place["emulated"]) for place in places)),
         ("Seeds", value_range(seeds)),

@@ -61,6 +61,14 @@ def test_emulation_does_not_repeat_the_hosts_cpu(tmp_path: Path) -> None:
             },
             4096,
         ),
+        (  # a slice above limits it too
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/b/memory.max": "max\n",
+                "sys/fs/cgroup/a/memory.max": "8192\n",
+            },
+            8192,
+        ),
         (
             {
                 "proc/self/cgroup": "4:memory:/\n",
@@ -73,6 +81,95 @@ def test_emulation_does_not_repeat_the_hosts_cpu(tmp_path: Path) -> None:
 )
 def test_memory_limit_of_either_cgroup(tmp_path: Path, files: dict[str, str], limit: int | None) -> None:
     assert environment.memory_limit(stage(tmp_path, files)) == limit
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpu.max": "50000 100000\n"}, 0.5),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/b/cpu.max": "max 100000\n",
+                "sys/fs/cgroup/a/cpu.max": "250000 100000\n",
+            },
+            2.5,
+        ),
+        (
+            {
+                "proc/self/cgroup": "5:cpu,cpuacct:/d\n0::/\n",
+                "sys/fs/cgroup/cpu,cpuacct/d/cpu.cfs_quota_us": "150000\n",
+                "sys/fs/cgroup/cpu,cpuacct/d/cpu.cfs_period_us": "100000\n",
+            },
+            1.5,
+        ),
+        (  # in a container of v1 the path is the host's
+            {
+                "proc/self/cgroup": "1:cpu:/docker/f00\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            None,
+        ),
+        ({}, None),
+    ],
+)
+def test_cpu_quota_of_either_cgroup(tmp_path: Path, files: dict[str, str], quota: float | None) -> None:
+    assert environment.cpu_quota(stage(tmp_path, files)) == quota
+
+
+def topology(*lists: str, name: str = "core_cpus_list") -> dict[str, str]:
+    """Each logical CPU's list of siblings."""
+    folder = "sys/devices/system/cpu"
+    return {f"{folder}/cpu{number}/topology/{name}": f"{text}\n" for number, text in enumerate(lists)}
+
+
+SMT = topology("0,2", "1,3", "0,2", "1,3")
+QUOTA = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "{} 100000\n"}
+
+
+def quota(time: int) -> dict[str, str]:
+    return {name: text.format(time) for name, text in QUOTA.items()}
+
+
+@pytest.mark.parametrize(
+    ("files", "allowed", "cpus", "why"),
+    [
+        ({}, {1, 0}, (0, 1), "2 of 2 logical CPUs: each is a core"),
+        (SMT, {0, 1, 2, 3}, (0, 1), "2 of 4 logical CPUs: one a core"),
+        (SMT, {1, 2, 3}, (1, 2), "2 of 3 logical CPUs: one a core"),  # 0 is forbidden, its sibling is not
+        (
+            topology("0-1", "0-1", "2-3", "2-3", name="thread_siblings_list"),
+            {0, 1, 2, 3},
+            (0, 2),
+            "one a core",
+        ),
+        (topology("0", "1"), {0, 1}, (0, 1), "each is a core"),
+        (quota(50000), {0, 1}, (0,), "1 of 2 logical CPUs: a quota of 0.5 cores"),
+        (quota(100000), {0, 1}, (0,), "1 of 2 logical CPUs: a quota of 1 core"),
+        ({**SMT, **quota(150000)}, {0, 1, 2, 3}, (0,), "one a core, a quota of 1.5 cores"),
+        ({**SMT, **quota(250000)}, {0, 1, 2, 3}, (0, 1), "2 of 4 logical CPUs: one a core"),
+        (
+            {**topology("0-1", "0-1", "2", "3"), "sys/devices/cpu_atom/cpus": "2-3\n"},
+            {0, 1, 2, 3},
+            (0, 2, 3),
+            "3 of 4 logical CPUs: one a core, cores of 2 kinds",
+        ),
+        (
+            {f"sys/devices/system/cpu/cpu{n}/cpu_capacity": str(c) for n, c in ((0, 446), (1, 1024))},
+            {0, 1},
+            (0, 1),
+            "2 of 2 logical CPUs: cores of 2 kinds",
+        ),
+    ],
+)
+def test_a_thread_a_core_within_the_quota(
+    tmp_path: Path, files: dict[str, str], allowed: set[int], cpus: tuple[int, ...], why: str
+) -> None:
+    found = environment.cores(allowed, stage(tmp_path, files))
+    assert found.cpus == cpus
+    assert found.why.endswith(why)
 
 
 def test_peak_memory_follows_a_reset() -> None:

@@ -16,6 +16,7 @@ from images.choosing import workbench
 from images.choosing.session import Session
 from images.desk import line
 from images.desk.line import Line, kit_task
+from images.engines import machine
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -36,7 +37,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def session(**flags: Any) -> Session:
-    return Session.open(ROOT, {**dict.fromkeys(line.SHARED, ""), **dict.fromkeys(line.MANY), **flags})
+    return Session.open(ROOT, {**line.no_flags(), **flags})
 
 
 def test_a_session_made_of_another_has_its_engines(opened: list[str]) -> None:
@@ -74,4 +75,28 @@ def test_the_tasks_of_a_line_share_one_session(opened: list[str]) -> None:
 def test_a_word_that_names_no_engine(opened: list[str], flags: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         session(**flags)
+    assert opened == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "threads", "cpus", "why"),
+    [
+        ("host", 5, (0, 2, 4, 6, 8), "5 of 10 logical CPUs: one a core"),
+        ("frontera", 5, (0, 2, 4, 6, 8), "5 of 10 logical CPUs: one a core"),
+        ("rpi4", 4, (0, 2, 4, 6), "as many as rpi4 has (5 of 10 logical CPUs: one a core)"),
+    ],
+)
+def test_a_run_takes_a_logical_cpu_a_core_and_says_why(
+    opened: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    platform: str,
+    threads: int,
+    cpus: tuple[int, ...],
+    why: str,
+) -> None:
+    smt = replace(machine.local(), cpus=(0, 2, 4, 6, 8), cpus_why="5 of 10 logical CPUs: one a core")
+    monkeypatch.setattr(machine, "local", lambda: smt)
+    chosen = session(platform=platform)
+    assert (chosen.threads, chosen.threads_why) == (threads, why)
+    assert chosen.request("tflite", [], [], 1.0).cpus == cpus
     assert opened == []
