@@ -51,29 +51,26 @@ def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
             if host
             else DockerEngine(matrix, workspace, "doctor", own_environment())
         )
-        info = engine.client.info()
         engine.client.close()
     except EngineError as error:
         yield Fact("container engine", str(error).partition("\n")[0], "missing", error.remedy)
         return
     where = host or os.environ.get("DOCKER_HOST", "this machine")
-    details = (
-        f"{info['Driver']}, cgroup v{info.get('CgroupVersion', '1')}, {info['NCPU']} cores, "
-        f"{size(info['MemTotal'])}"
-    )
-    yield Fact("container engine", f"Docker {info['ServerVersion']} on {where} ({details})")
-    if not info.get("MemoryLimit"):
+    able = engine.able
+    details = [able.driver, f"cgroup v{able.cgroup}", f"{able.cores} cores", size(able.memory_bytes)]
+    yield Fact("container engine", f"{able.title} on {where} ({', '.join([*details, *able.special])})")
+    if not able.limits_memory:
         yield Fact(
             "memory limits",
             "the engine cannot limit memory",
             "warn",
             "on a Raspberry Pi add cgroup_enable=memory to cmdline.txt and restart",
         )
-    if not info.get("CPUSet"):
+    if not able.limits_cores:
         yield Fact(
             "core pinning", "the engine cannot pin cores", "warn", "use a kernel with the cpuset controller"
         )
-    root = Path(info["DockerRootDir"])
+    root = Path(able.root)
     if not host and "DOCKER_HOST" not in os.environ and root.parent.exists():
         yield _space("disk for images", root if root.exists() else root.parent, NEED_ENGINE)
 

@@ -22,6 +22,7 @@ from docker.utils.socket import STDOUT, frames_iter
 from bench.common.errors import EngineError
 from bench.plan.matrix import Matrix
 from images.engines import machine
+from images.engines.docker import able
 from images.engines.docker.build import build, tag_of
 from images.engines.docker.owner import OWNER, owned_by_the_living, owner
 from images.engines.docker.sdk import REMEDY, speaking
@@ -57,21 +58,23 @@ class DockerEngine:
         where = f" at {self.host}" if self.host else ""
         with speaking(f"the Docker engine{where} does not answer", REMEDY):
             self.client = docker.from_env(timeout=PING_S, environment=environment)
-            self._version = self.client.version()
+            version = self.client.version()
             self.client.api.timeout = ANSWER_S
-        if self._version["Os"] != "linux":
-            raise EngineError(f"the engine runs {self._version['Os']} containers, not Linux", remedy=REMEDY)
+            self.able = able.ask(version, self.client.info())
 
     def describe(self) -> dict[str, str]:
-        """Return kind, version, API version, architecture, kernel and why it was chosen."""
-        version = self._version
+        """Return why it was chosen, and what it is (see images/engines/docker/able.py)."""
         return {
             "kind": self.kind,
             "why": self.reason,
-            "version": version["Version"],
-            "api": version["ApiVersion"],
-            "arch": version["Arch"],
-            "kernel": version["KernelVersion"],
+            "version": self.able.version,
+            "api": self.able.api,
+            "arch": self.able.arch,
+            "kernel": self.able.kernel,
+            "store": self.able.store,
+            "cgroup": self.able.cgroup,
+            "special": ", ".join(self.able.special),
+            "limits": ", ".join(self.able.limits),
         }
 
     def machine(self) -> machine.Machine:

@@ -55,19 +55,18 @@ class RemoteEngine(DockerEngine):
             return self._ask()
 
     def _ask(self) -> Machine:
-        facts, ground = self.client.info(), self._ground()
+        ground = self._ground()
 
         def run(command: Sequence[str]) -> str:
             options = {"network_mode": "none", "remove": True, "labels": owner()}
             printed: bytes = self.client.containers.run(ground.id, command, **options)
             return printed.decode("utf-8", "replace")
 
-        return machine.probe(facts["Name"], facts["OperatingSystem"], run)
+        return machine.probe(self.able.name, self.able.os, run)
 
     def _ground(self) -> EngineImage:
         """The base for the engine's own architecture."""
-        arch = self._version["Arch"]
-        return ensure(self.client, self._matrix.base, arch, self._workspace, print)
+        return ensure(self.client, self._matrix.base, self.able.arch, self._workspace, print)
 
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return where a launch finds a host path: in the store, or for results in its own tmpfs."""

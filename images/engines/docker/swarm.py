@@ -67,7 +67,7 @@ class SwarmEngine(RemoteEngine):
         self._constraint = f"node.labels.{LABEL}=={platform}"
         self._registry = registry
         with speaking("the swarm does not answer"):
-            if self.client.info()["Swarm"].get("ControlAvailable") is not True:
+            if not self.able.manages_swarm:
                 raise EngineError(
                     "this engine manages no swarm", remedy="docker swarm init, or name a manager"
                 )
@@ -91,9 +91,7 @@ class SwarmEngine(RemoteEngine):
         return len(ready)
 
     def _ask(self) -> Machine:
-        ground = ensure(
-            self.client, self._matrix.base, self._version["Arch"], self._workspace, lambda _: None
-        )
+        ground = ensure(self.client, self._matrix.base, self.able.arch, self._workspace, lambda _: None)
         said: list[str] = []
 
         def run(command: Sequence[str]) -> str:
