@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 VERSION: dict[str, Any] = {
@@ -27,3 +28,17 @@ INFO: dict[str, Any] = {
     "PidsLimit": True,
     "Swarm": {"LocalNodeState": "inactive", "ControlAvailable": False},
 }
+
+
+class Client:
+    """Docker's SDK in front of an engine that says this of itself and does nothing."""
+
+    def __init__(self, info: dict[str, Any]) -> None:
+        self.api = SimpleNamespace(timeout=0)
+        self._info = info
+
+    def version(self) -> dict[str, Any]:
+        return VERSION
+
+    def info(self) -> dict[str, Any]:
+        return {**INFO, **self._info}

@@ -1,13 +1,12 @@
 """Engine `docker`: each launch is one hardened container, always removed.
 
-No network, no capabilities, no new privileges, a read-only root, an unprivileged user, limits on
-processes and memory, pinned cores, an init process, a hard end. One mount at most is writable.
+No network, no capabilities, no new privileges, a read-only root, an unprivileged user (see seat.py), limits
+on processes and memory, pinned cores, an init process, a hard end. One mount at most is writable.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -26,10 +25,10 @@ from images.engines.docker import able
 from images.engines.docker.build import build, tag_of
 from images.engines.docker.owner import OWNER, owned_by_the_living, owner
 from images.engines.docker.sdk import REMEDY, speaking
+from images.engines.docker.seat import hand_over, seat
 from images.engines.endings import explain, out_of_memory, out_of_time
 from images.engines.engine import LaunchResult, Mount, Ready, Request, inside
 from images.engines.streams import Lines, OnLine, tail
-from images.making.base import USER
 from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
@@ -145,14 +144,27 @@ class DockerEngine:
         """Return what containers.create is to mount."""
         for mount in mounts:
             if mount.writable:
-                _hand_over(mount.host, *_user())
+                hand_over(mount.host)
         return {
             str(m.host.resolve()): {"bind": m.inside, "mode": "rw" if m.writable else "ro"} for m in mounts
         }
 
+    def _seat(self) -> dict[str, Any]:
+        """Return as whom a container runs."""
+        return seat(self.able)
+
+    def _security(self) -> list[str]:
+        """Return the options of that name.
+
+        With SELinux a container may not read this machine's files as they are labelled. Labels on mounts are
+        an option of `binds` alone ("z"), not of `mounts`, and rewrite those of a user's dataset; so this
+        container goes without separation by labels, and keeps all the rest.
+        """
+        return ["no-new-privileges", *(["label=disable"] if self.able.selinux else [])]
+
     def _options(self, request: Request) -> dict[str, Any]:
-        """Return the arguments of containers.create for a launch."""
-        uid, gid = _user()
+        """Return the arguments of containers.create for a launch; no limit that the engine cannot set."""
+        memory = request.memory_bytes if self.able.limits_memory else None
         emulation = {"QEMU_CPU": request.emulate_cpu} if request.emulate_cpu else {}
         return {
             "image": tag_of(request.image, request.arch),
@@ -160,16 +172,18 @@ class DockerEngine:
             "platform": f"linux/{request.arch}",
             "environment": {**emulation, **request.env},
             "volumes": self._volumes(request.mounts),
-            "user": f"{uid}:{gid}",
+            **self._seat(),
             "network_mode": "none",
             "read_only": True,
             "tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777,size=2g"},  # noqa: S108 (inside the container)
             "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges"],
-            "pids_limit": 2048,
-            "mem_limit": request.memory_bytes,
-            "memswap_limit": request.memory_bytes,  # equal: no swap, a limit is a limit
-            "cpuset_cpus": ",".join(map(str, request.cpus)) if request.cpus else None,
+            "security_opt": self._security(),
+            "pids_limit": 2048 if self.able.limits_processes else None,
+            "mem_limit": memory,
+            "memswap_limit": memory,  # equal: no swap, a limit is a limit
+            "cpuset_cpus": ",".join(map(str, request.cpus))
+            if request.cpus and self.able.limits_cores
+            else None,
             "init": True,  # a PID 1 of its own would ignore SIGTERM
             "labels": owner(),
         }
@@ -201,17 +215,3 @@ def _run(container: Container, request: Request, on_line: OnLine) -> tuple[int, 
         watchdog.cancel()
         output.close()
     return code, killed, errors
-
-
-def _user() -> tuple[int, int]:
-    """Return the user a container runs as: whoever runs the kit, but never root."""
-    return (os.getuid(), os.getgid()) if os.getuid() else (USER, USER)
-
-
-def _hand_over(folder: Path, uid: int, gid: int) -> None:
-    """Let the container's user write a results directory that root made (only root can and must)."""
-    if os.getuid():
-        return
-    for path in (folder, *folder.rglob("*")):
-        if path.lstat().st_uid != uid:
-            os.chown(path, uid, gid, follow_symlinks=False)

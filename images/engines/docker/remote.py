@@ -11,7 +11,7 @@ import functools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
@@ -26,6 +26,7 @@ from images.engines.docker.sdk import speaking
 from images.engines.docker.store import INSIDE, STORE, contents, is_there, store_key
 from images.engines.engine import Mount
 from images.engines.machine import Machine
+from images.making.base import USER
 from images.making.tarball import stream
 from images.workspace import Workspace
 
@@ -67,6 +68,13 @@ class RemoteEngine(DockerEngine):
     def _ground(self) -> EngineImage:
         """The base for the engine's own architecture."""
         return ensure(self.client, self._matrix.base, self.able.arch, self._workspace, print)
+
+    def _seat(self) -> dict[str, Any]:
+        """No root, as in the image: nothing of the caller's is there to be read or written."""
+        return {"user": f"{USER}:{USER}"}
+
+    def _security(self) -> list[str]:
+        return ["no-new-privileges"]  # a volume has the labels that a container needs
 
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return where a launch finds a host path: in the store, or for results in its own tmpfs."""
