@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 import requests
+from docker.types import Mount as Mounted
 from docker.utils.socket import STDOUT, frames_iter
 
 from bench.common.errors import EngineError
@@ -140,14 +141,14 @@ class DockerEngine:
                         removed += 1
         return removed
 
-    def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
-        """Return what containers.create is to mount."""
+    def _mounts(self, mounts: Sequence[Mount]) -> list[Mounted]:
+        """Return what containers.create is to mount: no `volumes`, in which a colon is syntax."""
         for mount in mounts:
             if mount.writable:
                 hand_over(mount.host)
-        return {
-            str(m.host.resolve()): {"bind": m.inside, "mode": "rw" if m.writable else "ro"} for m in mounts
-        }
+        return [
+            Mounted(m.inside, str(m.host.resolve()), type="bind", read_only=not m.writable) for m in mounts
+        ]
 
     def _seat(self) -> dict[str, Any]:
         """Return as whom a container runs."""
@@ -171,8 +172,8 @@ class DockerEngine:
             "command": list(request.argv),
             "platform": f"linux/{request.arch}",
             "environment": {**emulation, **request.env},
-            "volumes": self._volumes(request.mounts),
             **self._seat(),
+            "mounts": self._mounts(request.mounts),
             "network_mode": "none",
             "read_only": True,
             "tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777,size=2g"},  # noqa: S108 (inside the container)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
+from docker.types import Mount as Mounted
 
 from bench.plan.matrix import Matrix
 from images.engines import machine
@@ -85,22 +86,22 @@ class RemoteEngine(DockerEngine):
                 return root if rest == "." else f"{root}/{rest}"
         raise ValueError(f"{host} is in none of the mounts")
 
-    def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
+    def _mounts(self, mounts: Sequence[Mount]) -> list[Mounted]:
         """Send what the store lacks; the launch sees the store alone."""
         read = [mount for mount in mounts if not mount.writable]
         if not read:
-            return {}
+            return []
         with self._porter() as porter:
             for mount in read:
                 if mount.host.is_file() or not is_there(porter, f"{INSIDE}/{store_key(mount)}.whole"):
                     porter.put_archive(INSIDE, stream(contents(mount)))
-        return {STORE: {"bind": INSIDE, "mode": "ro"}}
+        return [Mounted(INSIDE, STORE, type="volume", read_only=True)]
 
     @contextlib.contextmanager
     def _porter(self) -> Iterator[Container]:
         """A container that is never started: through it the API writes into the volume."""
-        volumes = {STORE: {"bind": INSIDE, "mode": "rw"}}
-        porter = self.client.containers.create(self._ground().id, volumes=volumes, labels=owner())
+        store = Mounted(INSIDE, STORE, type="volume")
+        porter = self.client.containers.create(self._ground().id, mounts=[store], labels=owner())
         try:
             yield porter
         finally:

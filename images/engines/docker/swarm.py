@@ -23,7 +23,7 @@ from docker.types import (
     ServiceMode,
     TaskTemplate,
 )
-from docker.types import Mount as Volume
+from docker.types import Mount as Mounted
 
 from bench.common.errors import EngineError, UsageError
 from bench.plan.matrix import Matrix
@@ -164,7 +164,7 @@ class SwarmEngine(RemoteEngine):
             read_only=True,
             init=True,
             cap_drop=["ALL"],
-            mounts=[Volume("/tmp", None, "tmpfs", tmpfs_size=2 << 30, tmpfs_mode=0o1777)],  # noqa: S108
+            mounts=[Mounted("/tmp", None, "tmpfs", tmpfs_size=2 << 30, tmpfs_mode=0o1777)],  # noqa: S108
         )
         cores = limits.get("cpu", 0) * 10**9 or None
         resources = Resources(mem_limit=limits.get("memory"), cpu_reservation=cores)

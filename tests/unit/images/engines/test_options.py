@@ -15,7 +15,7 @@ from bench.common.errors import EngineError
 from bench.plan import reading
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.remote import RemoteEngine
-from images.engines.engine import Request
+from images.engines.engine import Mount, Request
 from images.workspace import Workspace
 
 ROOT = Path(__file__).parents[4]
@@ -84,3 +84,16 @@ def test_no_limit_is_asked_that_the_engine_would_discard(made: Made) -> None:
     assert [able[name] for name in names] == [10**9, 10**9, "0,1", 2048]
     unable = made(request=request, MemoryLimit=False, CPUSet=False, PidsLimit=False)
     assert [unable[name] for name in names] == [None] * 4
+
+
+def test_a_colon_in_a_path_is_no_syntax(made: Made, tmp_path: Path) -> None:
+    data, results = tmp_path / "12:30", tmp_path / "a:b:ro"
+    for folder in (data, results):
+        folder.mkdir()
+    mounts = [Mount(data, "/data"), Mount(results, "/results", writable=True)]
+    found = made(request=Request("tflite", "amd64", [], mounts))
+    assert found["mounts"] == [
+        {"Target": "/data", "Source": str(data), "Type": "bind", "ReadOnly": True},
+        {"Target": "/results", "Source": str(results), "Type": "bind", "ReadOnly": False},
+    ]
+    assert "volumes" not in found
