@@ -13,7 +13,7 @@ from bench.common.errors import EngineError
 from bench.device import environment, firmware
 from bench.device.machine import Reading, Sensors
 from bench.plan import reading
-from images.engines.choose import elsewhere, own_environment
+from images.engines.docker.context import elsewhere, own
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.remote import RemoteEngine
 from images.engines.emulation import Fact, emulation
@@ -46,17 +46,13 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
 def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
     matrix = reading.load(workspace.root / "matrix.toml")
     try:
-        engine = (
-            RemoteEngine(matrix, workspace, host)
-            if host
-            else DockerEngine(matrix, workspace, "doctor", own_environment())
-        )
+        engine = RemoteEngine(matrix, workspace, host) if host else DockerEngine(matrix, workspace, "doctor")
         engine.client.close()
     except EngineError as error:
         yield Fact("container engine", str(error).partition("\n")[0], "missing", error.remedy)
         return
-    where = host or os.environ.get("DOCKER_HOST", "this machine")
-    able = engine.able
+    able, ours = engine.able, own()
+    where = host or (f"{ours.address}, {ours.by}" if ours.by else "this machine")
     details = [able.driver, f"cgroup v{able.cgroup}", f"{able.cores} cores", size(able.memory_bytes)]
     yield Fact("container engine", f"{able.title} on {where} ({', '.join([*details, *able.special])})")
     if not able.limits_memory:
@@ -71,7 +67,7 @@ def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
             "core pinning", "the engine cannot pin cores", "warn", "use a kernel with the cpuset controller"
         )
     root = Path(able.root)
-    if not host and "DOCKER_HOST" not in os.environ and root.parent.exists():
+    if not host and not ours.by and root.parent.exists():
         yield _space("disk for images", root if root.exists() else root.parent, NEED_ENGINE)
 
 

@@ -24,8 +24,9 @@ from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.docker import able
 from images.engines.docker.build import build, tag_of
+from images.engines.docker.context import own_environment
 from images.engines.docker.owner import OWNER, owned_by_the_living, owner
-from images.engines.docker.sdk import REMEDY, speaking
+from images.engines.docker.sdk import FAILURES, silent, speaking
 from images.engines.docker.seat import hand_over, seat
 from images.engines.endings import explain, out_of_memory, out_of_time
 from images.engines.engine import LaunchResult, Mount, Ready, Request, inside
@@ -42,7 +43,7 @@ ANSWER_S = 600  # loading or committing a gigabyte on a slow card takes minutes
 class DockerEngine:
     """A Docker engine on this machine: what a launch mounts is mounted where it lies.
 
-    `environment` says how to reach it, as Docker's own variables do (None: this process's own).
+    `environment` says how to reach it, as Docker's own variables do (None: this machine's own engine).
     """
 
     kind = "docker"
@@ -55,12 +56,15 @@ class DockerEngine:
         self.reason = reason
         self._matrix = matrix
         self._workspace = workspace
-        where = f" at {self.host}" if self.host else ""
-        with speaking(f"the Docker engine{where} does not answer", REMEDY):
-            self.client = docker.from_env(timeout=PING_S, environment=environment)
+        variables = own_environment() if environment is None else environment
+        try:
+            self.client = docker.from_env(timeout=PING_S, environment=variables)
             version = self.client.version()
             self.client.api.timeout = ANSWER_S
             self.able = able.ask(version, self.client.info())
+        except FAILURES as error:
+            where, address = f" at {self.host}" if self.host else "", variables["DOCKER_HOST"]
+            raise silent(where, self.host or address, error) from None
 
     def describe(self) -> dict[str, str]:
         """Return why it was chosen, and what it is (see images/engines/docker/able.py)."""

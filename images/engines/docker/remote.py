@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from docker.types import Mount as Mounted
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.docker import tunnel
+from images.engines.docker.context import Named, named, variables
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.ground import ensure
 from images.engines.docker.owner import owner
@@ -110,6 +110,7 @@ class RemoteEngine(DockerEngine):
 
 
 def reach(host: str) -> dict[str, str]:
-    """Docker's own variables for this host."""
-    address = tunnel.open_to(host) if host.startswith("ssh://") else host
-    return {**os.environ, "DOCKER_HOST": address}
+    """Docker's own variables for this host, with what proves who we are where they or the context have it."""
+    if host.startswith("ssh://"):
+        return variables(Named(tunnel.open_to(host), "", {}))
+    return variables(named(host))
