@@ -12,6 +12,7 @@ import requests
 import urllib3
 
 from bench.common.errors import EngineError, KitError
+from images.engines.docker import login
 from images.making.tarball import Member, stream
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def build(
 ) -> EngineImage:
     """Stream `context` (its Dockerfile first) to the builder, without network; return the tagged image."""
     said: list[str] = []
+    login.without(client)
     events = client.api.build(
         fileobj=stream(list(context)),
         custom_context=True,
@@ -51,10 +53,10 @@ def build(
 
 def push(client: docker.DockerClient, repository: str, tag: str, failed: Failed) -> str:
     """Let the engine push a tag; return the digest it names, "" if it names none."""
-    digest = ""
-    for event in client.api.push(repository, tag, stream=True, decode=True):
+    digest, ours = "", login.of_image(repository)
+    for event in client.api.push(repository, tag, stream=True, decode=True, auth_config=ours.words):
         if "error" in event:
-            raise failed(event["error"].strip(), ())
+            raise failed("; ".join(filter(None, (event["error"].strip(), ours.unread))), ())
         digest = event.get("aux", {}).get("Digest", digest)
     return digest
 
