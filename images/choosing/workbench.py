@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from bench.common.errors import UsageError, unknown
 from bench.plan.matrix import Matrix
 from images.engines import machine
-from images.engines.choose import KINDS, choose, elsewhere
+from images.engines.choose import KINDS, choose
+from images.engines.docker.context import elsewhere
 from images.engines.engine import Engine, Ready
 from images.engines.machine import Machine
 from images.making.bench_files import PREPARE

@@ -15,8 +15,8 @@ def clean(root: Path, *, everything: bool, hosts: Sequence[str]) -> None:
             shutil.rmtree(target)
             print(f"deleted {target.relative_to(root)}/")
     if everything:
-        from images.engines.choose import own_environment
         from images.engines.docker.build import remove_images
+        from images.engines.docker.context import own_environment
         from images.engines.docker.remote import reach
         from images.engines.docker.store import remove_store
 

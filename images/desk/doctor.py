@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from bench.plan import reading
 from images.choosing.session import Session
 from images.desk import line, verdict
 from images.engines import distribution, machine
-from images.engines.choose import elsewhere, own_environment
+from images.engines.docker.context import elsewhere, own
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.remote import RemoteEngine
 from images.engines.emulation import Fact, emulation
@@ -51,37 +50,30 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
 def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
     matrix = reading.load(workspace.root / "matrix.toml")
     try:
-        engine = (
-            RemoteEngine(matrix, workspace, host)
-            if host
-            else DockerEngine(matrix, workspace, "doctor", own_environment())
-        )
-        info = engine.client.info()
+        engine = RemoteEngine(matrix, workspace, host) if host else DockerEngine(matrix, workspace, "doctor")
         engine.client.close()
     except EngineError as error:
         installed = host or shutil.which("docker") or shutil.which("dockerd")
         remedy = error.remedy if installed else distribution.docker(distribution.os_release())
         yield Fact("container engine", str(error).partition("\n")[0], "missing", remedy)
         return
-    where = host or os.environ.get("DOCKER_HOST", "this machine")
-    details = (
-        f"{info['Driver']}, cgroup v{info.get('CgroupVersion', '1')}, {info['NCPU']} cores, "
-        f"{size(info['MemTotal'])}"
-    )
-    yield Fact("container engine", f"Docker {info['ServerVersion']} on {where} ({details})")
-    if not info.get("MemoryLimit"):
+    able, ours = engine.able, own()
+    where = host or (f"{ours.address}, {ours.by}" if ours.by else "this machine")
+    details = [able.driver, f"cgroup v{able.cgroup}", f"{able.cores} cores", size(able.memory_bytes)]
+    yield Fact("container engine", f"{able.title} on {where} ({', '.join([*details, *able.special])})")
+    if not able.limits_memory:
         yield Fact(
             "memory limits",
             "the engine cannot limit memory",
             "warn",
             "on a Raspberry Pi add cgroup_enable=memory to cmdline.txt and restart",
         )
-    if not info.get("CPUSet"):
+    if not able.limits_cores:
         yield Fact(
             "core pinning", "the engine cannot pin cores", "warn", "use a kernel with the cpuset controller"
         )
-    root = Path(info["DockerRootDir"])
-    if not host and "DOCKER_HOST" not in os.environ and root.parent.exists():
+    root = Path(able.root)
+    if not host and not ours.by and root.parent.exists():
         yield _space("disk for images", root if root.exists() else root.parent, NEED_ENGINE)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.common.errors import RegistryError
 from images.engines.docker.build import tag_of
 from images.engines.docker.engine import DockerEngine
+from images.engines.docker.login import of_image
 from images.engines.docker.sdk import speaking
 from images.publishing.registry import Registry
 from images.publishing.sets import PinnedImage
@@ -41,7 +42,7 @@ def take(engine: DockerEngine, name: str, pin: PinnedImage, progress: Say) -> bo
         raise RegistryError(what, where=pin.repository, remedy=CHANGED)
     progress(f"{name}: pulling {reference}")
     with speaking(f"the engine cannot pull {reference}"):
-        image = engine.client.images.pull(reference)
+        image = engine.client.images.pull(reference, auth_config=of_image(reference).words)
         got = image.attrs["Architecture"], image.id
         if got != (pin.arch, pin.image):
             raise RegistryError(

@@ -20,6 +20,7 @@ from bench.plan import reading
 from bench.plan.matrix import Matrix
 from images.engines.docker import sdk
 from images.engines.docker.build import OCI, tag_of
+from images.engines.docker.context import current, variables
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.sdk import speaking
 from images.making.base import VARIANTS
@@ -34,7 +35,7 @@ AGAIN = "the same command goes on: what has arrived is not pushed again"
 def publish_all(root: Path, place: str, words: str) -> None:
     """Publish the images of a checkout named in `words` (comma-separated; "": all); say what is pinned."""
     matrix, workspace = reading.load(root / "matrix.toml"), Workspace(root)
-    engine = DockerEngine(matrix, workspace, "publishing needs one")
+    engine = DockerEngine(matrix, workspace, "publishing needs one", variables(current()))
     names = [word.strip() for word in words.split(",") if word.strip()] or list(matrix.images)
     pins = publish(engine, matrix, workspace, place, names, print)
     for name in names:

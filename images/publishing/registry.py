@@ -14,11 +14,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import docker.auth
 import docker.errors
 import requests
 
 from bench.common.errors import RegistryError, UsageError
+from images.engines.docker.login import login
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 # What Docker 20.10 pushes, and what an engine with containerd's image store does.
@@ -79,11 +79,12 @@ class Registry:
         self._login: tuple[str, str] | None = None
         self._token = ""  # for what was asked last; another repository is refused and fetches its own
         try:
-            found = docker.auth.load_config().resolve_authconfig(self.host) or {}
+            found = login(self.host)
         except docker.errors.DockerException as error:
             raise RegistryError(f"docker's credentials cannot be read: {error}", where=self.host) from None
-        if found.get("username"):
-            self._login = (found["username"], found.get("password") or "")
+        self._unread = found.unread
+        if found.words.get("username"):
+            self._login = (found.words["username"], found.words.get("password", ""))
 
     def repository(self, name: str) -> str:
         """Return the full name of a repository here, as an engine takes it."""
@@ -146,8 +147,10 @@ class Registry:
         if answer.status_code == requests.codes.not_found and name:
             return None
         if not answer.ok:
+            refused = answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden)
+            why = f"; the login cannot be read: {self._unread}" if refused and self._unread else ""
             raise RegistryError(
-                f"HTTP {answer.status_code} {answer.reason}: {answer.text[:200].strip()}",
+                f"HTTP {answer.status_code} {answer.reason}: {answer.text[:200].strip()}{why}",
                 where=url,
                 remedy=REMEDY,
             )

@@ -43,7 +43,8 @@ def test_native_runs_the_same_bench_without_an_engine(kit: Kit) -> None:
     nowhere = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
     done = kit.run(*SMALL, env=nowhere)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "engine native (no Docker engine answers)" in " ".join(done.stdout.split())
+    why = f"no Docker engine answers: nothing listens at {nowhere['DOCKER_HOST']}"
+    assert f"engine native ({why})" in " ".join(done.stdout.split())
     assert {r["environment"]["engine"]["kind"] for r in kit.results().values()} == {"native"}
     assert "native" in (kit.run_dir / "report.html").read_text()
 

@@ -1,13 +1,12 @@
 """Engine `docker`: each launch is one hardened container, always removed.
 
-No network, no capabilities, no new privileges, a read-only root, an unprivileged user, limits on
-processes and memory, pinned cores, an init process, a hard end. One mount at most is writable.
+No network, no capabilities, no new privileges, a read-only root, an unprivileged user (see seat.py), limits
+on processes and memory, pinned cores, an init process, a hard end. One mount at most is writable.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,18 +16,21 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 import requests
+from docker.types import Mount as Mounted
 from docker.utils.socket import STDOUT, frames_iter
 
 from bench.common.errors import EngineError
 from bench.plan.matrix import Matrix
 from images.engines import machine
+from images.engines.docker import able
 from images.engines.docker.build import build, tag_of
+from images.engines.docker.context import own_environment
 from images.engines.docker.owner import OWNER, owned_by_the_living, owner
-from images.engines.docker.sdk import REMEDY, speaking
+from images.engines.docker.sdk import FAILURES, silent, speaking
+from images.engines.docker.seat import hand_over, seat
 from images.engines.endings import explain, out_of_memory, out_of_time
 from images.engines.engine import LaunchResult, Mount, Ready, Request, inside
 from images.engines.streams import Lines, OnLine, tail
-from images.making.base import USER
 from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ ANSWER_S = 600  # loading or committing a gigabyte on a slow card takes minutes
 class DockerEngine:
     """A Docker engine on this machine: what a launch mounts is mounted where it lies.
 
-    `environment` says how to reach it, as Docker's own variables do (None: this process's own).
+    `environment` says how to reach it, as Docker's own variables do (None: this machine's own engine).
     """
 
     kind = "docker"
@@ -54,24 +56,29 @@ class DockerEngine:
         self.reason = reason
         self._matrix = matrix
         self._workspace = workspace
-        where = f" at {self.host}" if self.host else ""
-        with speaking(f"the Docker engine{where} does not answer", REMEDY):
-            self.client = docker.from_env(timeout=PING_S, environment=environment)
-            self._version = self.client.version()
+        variables = own_environment() if environment is None else environment
+        try:
+            self.client = docker.from_env(timeout=PING_S, environment=variables)
+            version = self.client.version()
             self.client.api.timeout = ANSWER_S
-        if self._version["Os"] != "linux":
-            raise EngineError(f"the engine runs {self._version['Os']} containers, not Linux", remedy=REMEDY)
+            self.able = able.ask(version, self.client.info())
+        except FAILURES as error:
+            where, address = f" at {self.host}" if self.host else "", variables["DOCKER_HOST"]
+            raise silent(where, self.host or address, error) from None
 
     def describe(self) -> dict[str, str]:
-        """Return kind, version, API version, architecture, kernel and why it was chosen."""
-        version = self._version
+        """Return why it was chosen, and what it is (see images/engines/docker/able.py)."""
         return {
             "kind": self.kind,
             "why": self.reason,
-            "version": version["Version"],
-            "api": version["ApiVersion"],
-            "arch": version["Arch"],
-            "kernel": version["KernelVersion"],
+            "version": self.able.version,
+            "api": self.able.api,
+            "arch": self.able.arch,
+            "kernel": self.able.kernel,
+            "store": self.able.store,
+            "cgroup": self.able.cgroup,
+            "special": ", ".join(self.able.special),
+            "limits": ", ".join(self.able.limits),
         }
 
     def machine(self) -> machine.Machine:
@@ -138,35 +145,50 @@ class DockerEngine:
                         removed += 1
         return removed
 
-    def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
-        """Return what containers.create is to mount."""
+    def _mounts(self, mounts: Sequence[Mount]) -> list[Mounted]:
+        """Return what containers.create is to mount: no `volumes`, in which a colon is syntax."""
         for mount in mounts:
             if mount.writable:
-                _hand_over(mount.host, *_user())
-        return {
-            str(m.host.resolve()): {"bind": m.inside, "mode": "rw" if m.writable else "ro"} for m in mounts
-        }
+                hand_over(mount.host)
+        return [
+            Mounted(m.inside, str(m.host.resolve()), type="bind", read_only=not m.writable) for m in mounts
+        ]
+
+    def _seat(self) -> dict[str, Any]:
+        """Return as whom a container runs."""
+        return seat(self.able)
+
+    def _security(self) -> list[str]:
+        """Return the options of that name.
+
+        With SELinux a container may not read this machine's files as they are labelled. Labels on mounts are
+        an option of `binds` alone ("z"), not of `mounts`, and rewrite those of a user's dataset; so this
+        container goes without separation by labels, and keeps all the rest.
+        """
+        return ["no-new-privileges", *(["label=disable"] if self.able.selinux else [])]
 
     def _options(self, request: Request) -> dict[str, Any]:
-        """Return the arguments of containers.create for a launch."""
-        uid, gid = _user()
+        """Return the arguments of containers.create for a launch; no limit that the engine cannot set."""
+        memory = request.memory_bytes if self.able.limits_memory else None
         emulation = {"QEMU_CPU": request.emulate_cpu} if request.emulate_cpu else {}
         return {
             "image": tag_of(request.image, request.arch),
             "command": list(request.argv),
             "platform": f"linux/{request.arch}",
             "environment": {**emulation, **request.env},
-            "volumes": self._volumes(request.mounts),
-            "user": f"{uid}:{gid}",
+            **self._seat(),
+            "mounts": self._mounts(request.mounts),
             "network_mode": "none",
             "read_only": True,
             "tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777,size=2g"},  # noqa: S108 (inside the container)
             "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges"],
-            "pids_limit": 2048,
-            "mem_limit": request.memory_bytes,
-            "memswap_limit": request.memory_bytes,  # equal: no swap, a limit is a limit
-            "cpuset_cpus": ",".join(map(str, request.cpus)) if request.cpus else None,
+            "security_opt": self._security(),
+            "pids_limit": 2048 if self.able.limits_processes else None,
+            "mem_limit": memory,
+            "memswap_limit": memory,  # equal: no swap, a limit is a limit
+            "cpuset_cpus": ",".join(map(str, request.cpus))
+            if request.cpus and self.able.limits_cores
+            else None,
             "init": True,  # a PID 1 of its own would ignore SIGTERM
             "labels": owner(),
         }
@@ -198,17 +220,3 @@ def _run(container: Container, request: Request, on_line: OnLine) -> tuple[int, 
         watchdog.cancel()
         output.close()
     return code, killed, errors
-
-
-def _user() -> tuple[int, int]:
-    """Return the user a container runs as: whoever runs the kit, but never root."""
-    return (os.getuid(), os.getgid()) if os.getuid() else (USER, USER)
-
-
-def _hand_over(folder: Path, uid: int, gid: int) -> None:
-    """Let the container's user write a results directory that root made (only root can and must)."""
-    if os.getuid():
-        return
-    for path in (folder, *folder.rglob("*")):
-        if path.lstat().st_uid != uid:
-            os.chown(path, uid, gid, follow_symlinks=False)

@@ -17,6 +17,7 @@ import docker.errors
 
 from bench.common.errors import BuildError
 from bench.plan.matrix import Base
+from images.engines.docker.login import of_image
 from images.making.base import key, made
 from images.making.image import Layer, Written, created
 from images.workspace import Say, Workspace
@@ -70,7 +71,7 @@ def find(client: docker.DockerClient, tag: str) -> EngineImage | None:
 
 def _pull(client: docker.DockerClient, reference: str, arch: str, tag: str, say: Say) -> EngineImage:
     say(f"base: pulling {reference}")
-    image = client.images.pull(reference, platform=f"linux/{arch}")
+    image = client.images.pull(reference, platform=f"linux/{arch}", auth_config=of_image(reference).words)
     if image.attrs["Architecture"] != arch:
         # pulling a list's digest for a second architecture returns the first one's image (20.10)
         raise BuildError(

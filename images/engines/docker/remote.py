@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
+from docker.types import Mount as Mounted
 
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.docker import tunnel
 from images.engines.docker.build import base_image
+from images.engines.docker.context import Named, named, variables
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.owner import owner
 from images.engines.docker.sdk import speaking
 from images.engines.docker.store import INSIDE, STORE, contents, is_there, store_key
 from images.engines.engine import Mount
 from images.engines.machine import Machine
+from images.making.base import USER
 from images.making.tarball import stream
 from images.workspace import Workspace
 
@@ -55,19 +57,25 @@ class RemoteEngine(DockerEngine):
             return self._ask()
 
     def _ask(self) -> Machine:
-        facts, ground = self.client.info(), self._ground()
+        ground = self._ground()
 
         def run(command: Sequence[str]) -> str:
             options = {"network_mode": "none", "remove": True, "labels": owner()}
             printed: bytes = self.client.containers.run(ground.id, command, **options)
             return printed.decode("utf-8", "replace")
 
-        return machine.probe(facts["Name"], facts["OperatingSystem"], run)
+        return machine.probe(self.able.name, self.able.os, run)
 
     def _ground(self) -> EngineImage:
         """The base for the engine's own architecture."""
-        arch = self._version["Arch"]
-        return base_image(self._matrix, arch, self.client, self._workspace, print)
+        return base_image(self._matrix, self.able.arch, self.client, self._workspace, print)
+
+    def _seat(self) -> dict[str, Any]:
+        """No root, as in the image: nothing of the caller's is there to be read or written."""
+        return {"user": f"{USER}:{USER}"}
+
+    def _security(self) -> list[str]:
+        return ["no-new-privileges"]  # a volume has the labels that a container needs
 
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return where a launch finds a host path: in the store, or for results in its own tmpfs."""
@@ -78,22 +86,22 @@ class RemoteEngine(DockerEngine):
                 return root if rest == "." else f"{root}/{rest}"
         raise ValueError(f"{host} is in none of the mounts")
 
-    def _volumes(self, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
+    def _mounts(self, mounts: Sequence[Mount]) -> list[Mounted]:
         """Send what the store lacks; the launch sees the store alone."""
         read = [mount for mount in mounts if not mount.writable]
         if not read:
-            return {}
+            return []
         with self._porter() as porter:
             for mount in read:
                 if mount.host.is_file() or not is_there(porter, f"{INSIDE}/{store_key(mount)}.whole"):
                     porter.put_archive(INSIDE, stream(contents(mount)))
-        return {STORE: {"bind": INSIDE, "mode": "ro"}}
+        return [Mounted(INSIDE, STORE, type="volume", read_only=True)]
 
     @contextlib.contextmanager
     def _porter(self) -> Iterator[Container]:
         """A container that is never started: through it the API writes into the volume."""
-        volumes = {STORE: {"bind": INSIDE, "mode": "rw"}}
-        porter = self.client.containers.create(self._ground().id, volumes=volumes, labels=owner())
+        store = Mounted(INSIDE, STORE, type="volume")
+        porter = self.client.containers.create(self._ground().id, mounts=[store], labels=owner())
         try:
             yield porter
         finally:
@@ -102,6 +110,7 @@ class RemoteEngine(DockerEngine):
 
 
 def reach(host: str) -> dict[str, str]:
-    """Docker's own variables for this host."""
-    address = tunnel.open_to(host) if host.startswith("ssh://") else host
-    return {**os.environ, "DOCKER_HOST": address}
+    """Docker's own variables for this host, with what proves who we are where they or the context have it."""
+    if host.startswith("ssh://"):
+        return variables(Named(tunnel.open_to(host), "", {}))
+    return variables(named(host))

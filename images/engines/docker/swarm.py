@@ -23,7 +23,7 @@ from docker.types import (
     ServiceMode,
     TaskTemplate,
 )
-from docker.types import Mount as Volume
+from docker.types import Mount as Mounted
 
 from bench.common.errors import EngineError, UsageError
 from bench.plan.matrix import Matrix
@@ -67,7 +67,7 @@ class SwarmEngine(RemoteEngine):
         self._constraint = f"node.labels.{LABEL}=={platform}"
         self._registry = registry
         with speaking("the swarm does not answer"):
-            if self.client.info()["Swarm"].get("ControlAvailable") is not True:
+            if not self.able.manages_swarm:
                 raise EngineError(
                     "this engine manages no swarm", remedy="docker swarm init, or name a manager"
                 )
@@ -91,7 +91,7 @@ class SwarmEngine(RemoteEngine):
         return len(ready)
 
     def _ask(self) -> Machine:
-        arch = self._version["Arch"]
+        arch = self.able.arch
         ground = base_image(self._matrix, arch, self.client, self._workspace, lambda _: None)
         said: list[str] = []
 
@@ -165,7 +165,7 @@ class SwarmEngine(RemoteEngine):
             read_only=True,
             init=True,
             cap_drop=["ALL"],
-            mounts=[Volume("/tmp", None, "tmpfs", tmpfs_size=2 << 30, tmpfs_mode=0o1777)],  # noqa: S108
+            mounts=[Mounted("/tmp", None, "tmpfs", tmpfs_size=2 << 30, tmpfs_mode=0o1777)],  # noqa: S108
         )
         cores = limits.get("cpu", 0) * 10**9 or None
         resources = Resources(mem_limit=limits.get("memory"), cpu_reservation=cores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -92,6 +93,25 @@ def test_without_a_login_the_refusal_says_what_to_do(host: str) -> None:
     with pytest.raises(RegistryError, match="HTTP 401") as caught:
         Registry(f"{host}/me").check()
     assert "docker login" in caught.value.remedy
+
+
+def test_a_leftover_helper_is_an_error_only_where_a_login_is_wanted(host: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "desktop-of-yesterday"}))
+    registry = Registry(f"{host}/me")
+    with pytest.raises(RegistryError, match="HTTP 401") as caught:
+        registry.check()
+    told = f"{tmp_path}/config.json, credsStore: docker-credential-desktop-of-yesterday does not answer"
+    assert told in caught.value.message
+
+
+def test_a_helpers_login_is_used(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    user, password = base64.b64decode(LOGIN).decode().split(":")
+    helper = tmp_path / "docker-credential-kit"
+    helper.write_text(f"""#!/bin/sh\necho '{{"Username": "{user}", "Secret": "{password}"}}'\n""")
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "config.json").write_text(json.dumps({"credHelpers": {host: "kit"}}))
+    Registry(f"{host}/me").check()
 
 
 def test_content_that_is_not_what_its_digest_says_is_refused(host: str, tmp_path: Path) -> None:
