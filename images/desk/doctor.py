@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench.common.errors import EngineError
-from bench.device import environment, firmware
+from bench.common.errors import EngineError, UsageError
+from bench.device import environment, firmware, system
 from bench.device.machine import Reading, Sensors
 from bench.plan import reading
+from images.engines import machine
 from images.engines.choose import elsewhere, own_environment
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.remote import RemoteEngine
@@ -31,6 +32,7 @@ MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missi
 def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
     """Look at the machine and at the engines of others; nothing is changed and nothing is fetched."""
     return [
+        _system(),
         *_engine(workspace),
         *(fact for host in hosts or filter(None, [elsewhere()]) for fact in _engine(workspace, host)),
         _native(),
@@ -41,6 +43,14 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
         *_processor(),
         _space("disk for .cache", workspace.root, NEED_CACHE),
     ]
+
+
+def _system() -> Fact:
+    try:
+        arch = machine.docker_arch(system.machine(), system.bits())
+    except UsageError as error:
+        return Fact("system", error.message, "missing", error.remedy)
+    return Fact("system", f"{system.name()}, {arch}")
 
 
 def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
@@ -74,11 +84,14 @@ def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
             "core pinning", "the engine cannot pin cores", "warn", "use a kernel with the cpuset controller"
         )
     root = Path(info["DockerRootDir"])
-    if not host and "DOCKER_HOST" not in os.environ and root.parent.exists():
+    beside = not host and "DOCKER_HOST" not in os.environ and system.is_linux()
+    if beside and root.parent.exists():  # elsewhere images lie on the disk of the engine's own Linux
         yield _space("disk for images", root if root.exists() else root.parent, NEED_ENGINE)
 
 
 def _native() -> Fact:
+    if not system.is_linux():
+        return Fact("engine native", "needs Linux", "warn", "engine docker measures here, in its own Linux")
     python = image_python()
     if python:
         return Fact("engine native", f"CPython {PYTHON}")
@@ -101,12 +114,12 @@ def _processor() -> Iterator[Fact]:
     model, flags = environment.cpu()
     has = [flag for flag in FLAGS if flag in flags]
     yield Fact("processor", model)
-    if has:
-        yield Fact("INT8 instructions", ", ".join(has))
+    if has or not flags:
+        yield Fact("INT8 instructions", ", ".join(has) or "not told by this machine")
     else:
         missing = f"none of {', '.join(FLAGS)}"
         yield Fact("INT8 instructions", missing, "warn", "INT8 gains less here than on newer cores")
-    yield Fact("cores", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
+    yield Fact("cores", f"{len(system.cores())} usable of {os.cpu_count()}")
     now = Sensors().read()
     governor = now.governor
     if governor in (None, "performance"):
@@ -119,7 +132,7 @@ def _processor() -> Iterator[Fact]:
             "numbers vary less with: cpupower frequency-set --governor performance",
         )
     yield throttling(now)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = system.memory()
     yield Fact(
         "memory",
         size(memory),

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.common.errors import BuildError
+from bench.device import system
 from bench.device.environment import MACHINES
 from bench.plan.matrix import Image
 from images.making import debian
@@ -90,7 +91,7 @@ def _tag(arch: str) -> str:
 def _compiler(arch: str) -> str:
     """Return the C++ compiler that makes code for `arch`."""
     triplet = f"{MACHINES[arch]}-linux-gnu"
-    command = "g++" if platform.machine() == MACHINES[arch] else f"{triplet}-g++"
+    command = "g++" if system.is_linux() and platform.machine() == MACHINES[arch] else f"{triplet}-g++"
     if not shutil.which(command):
         package = "g++" if command == "g++" else f"g++-{triplet.replace('_', '-')}"
         raise BuildError(
@@ -161,7 +162,7 @@ def _compile(compiler: str, tree: Path, tools: Path, headers: Path, target: Path
     def compile_one(source: str) -> None:
         _call([compiler, *options, "-c", source, "-o", f"{source}.o"], tree)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(len(system.cores())) as pool:
         list(pool.map(compile_one, SOURCES))
     _call([compiler, *LINK_FLAGS, *objects, "-o", str(target)], tree)
 

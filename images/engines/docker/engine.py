@@ -7,6 +7,7 @@ processes and memory, pinned cores, an init process, a hard end. One mount at mo
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 import time
@@ -20,19 +21,23 @@ import requests
 from docker.utils.socket import STDOUT, frames_iter
 
 from bench.common.errors import EngineError
+from bench.device import system
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.docker.build import build, tag_of
+from images.engines.docker.ground import ensure
 from images.engines.docker.owner import OWNER, owned_by_the_living, owner
 from images.engines.docker.sdk import REMEDY, speaking
 from images.engines.endings import explain, out_of_memory, out_of_time
 from images.engines.engine import LaunchResult, Mount, Ready, Request, inside
+from images.engines.machine import Machine
 from images.engines.streams import Lines, OnLine, tail
 from images.making.base import USER
 from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+    from docker.models.images import Image as EngineImage
 
 PING_S = 3
 ANSWER_S = 600  # loading or committing a gigabyte on a slow card takes minutes
@@ -74,9 +79,32 @@ class DockerEngine:
             "kernel": version["KernelVersion"],
         }
 
-    def machine(self) -> machine.Machine:
-        """Return the machine that measures."""
-        return machine.local()
+    def machine(self) -> Machine:
+        """Return the machine that measures: this one, or where it is no Linux the one its engine brings."""
+        return machine.local() if system.is_linux() else self._machine
+
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        """The machine behind the engine, asked once."""
+        with speaking(f"{self.host or 'the engine'} does not say what it is"):
+            return self._ask()
+
+    def _ask(self) -> Machine:
+        facts = self.client.info()
+        machine.docker_arch(self._version["Arch"], who=facts["Name"])  # no base is made for one unknown
+        ground = self._ground()
+
+        def run(command: Sequence[str]) -> str:
+            options = {"network_mode": "none", "remove": True, "labels": owner()}
+            printed: bytes = self.client.containers.run(ground.id, command, **options)
+            return printed.decode("utf-8", "replace")
+
+        return machine.probe(facts["Name"], facts["OperatingSystem"], run)
+
+    def _ground(self) -> EngineImage:
+        """The base for the engine's own architecture."""
+        arch = self._version["Arch"]
+        return ensure(self.client, self._matrix.base, arch, self._workspace, print)
 
     def alive(self) -> bool:
         """Return whether the engine still answers."""

@@ -7,7 +7,6 @@ once, under a key of its content. Results come back as events (bench/measure/upl
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,12 +16,9 @@ import docker
 import docker.errors
 
 from bench.plan.matrix import Matrix
-from images.engines import machine
 from images.engines.docker import tunnel
 from images.engines.docker.engine import DockerEngine
-from images.engines.docker.ground import ensure
 from images.engines.docker.owner import owner
-from images.engines.docker.sdk import speaking
 from images.engines.docker.store import INSIDE, STORE, contents, is_there, store_key
 from images.engines.engine import Mount
 from images.engines.machine import Machine
@@ -31,7 +27,6 @@ from images.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
-    from docker.models.images import Image as EngineImage
 
 RESULTS = "/tmp/results"  # noqa: S108 (inside the container, its own tmpfs)
 
@@ -46,28 +41,8 @@ class RemoteEngine(DockerEngine):
         super().__init__(matrix, workspace, f"asked for: {host}", reach(host) if host else None)
 
     def machine(self) -> Machine:
-        """Return the machine that measures, asked once."""
+        """Return the machine that measures: the engine's."""
         return self._machine
-
-    @functools.cached_property
-    def _machine(self) -> Machine:
-        with speaking(f"{self.host or 'the engine'} does not say what it is"):
-            return self._ask()
-
-    def _ask(self) -> Machine:
-        facts, ground = self.client.info(), self._ground()
-
-        def run(command: Sequence[str]) -> str:
-            options = {"network_mode": "none", "remove": True, "labels": owner()}
-            printed: bytes = self.client.containers.run(ground.id, command, **options)
-            return printed.decode("utf-8", "replace")
-
-        return machine.probe(facts["Name"], facts["OperatingSystem"], run)
-
-    def _ground(self) -> EngineImage:
-        """The base for the engine's own architecture."""
-        arch = self._version["Arch"]
-        return ensure(self.client, self._matrix.base, arch, self._workspace, print)
 
     def path(self, host: Path, mounts: Sequence[Mount]) -> str:
         """Return where a launch finds a host path: in the store, or for results in its own tmpfs."""
