@@ -19,7 +19,7 @@ from typing import Any
 from bench.common.errors import EngineError, UsageError
 from bench.device import environment, system
 from bench.device.environment import ARCHES, MACHINES
-from bench.device.machine import Sensors
+from bench.device.machine import Sensors, text_of
 
 _NARROW = ("arm", "armv6l", "armv7l", "armv8l", "386", "i386", "i686")  # Docker's words and kernels'
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -77,7 +77,7 @@ def local() -> Machine:
         system.name(),
         platform.release(),
         Sensors().read().governor,
-        _BOOT.read_text().strip() if _BOOT.exists() else "",
+        text_of(_BOOT),
     )
 
 
