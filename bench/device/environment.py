@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.device import system
 from bench.device.machine import text_of
 
 #: cgroup v1 says "no limit" with a number near 2^63 (page-aligned).
@@ -68,7 +69,7 @@ def describe(
 
 
 def cpu(root: Path = Path("/")) -> tuple[str, list[str]]:
-    """CPU model and sorted feature flags, from /proc/cpuinfo of amd64 or arm64."""
+    """CPU model and sorted feature flags, from /proc/cpuinfo of amd64 or arm64; macOS tells a model alone."""
     facts: dict[str, str] = {}
     for line in text_of(root / "proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
@@ -78,6 +79,8 @@ def cpu(root: Path = Path("/")) -> tuple[str, list[str]]:
     model = facts.get("model name") or _ARM_PARTS.get(part)
     if not model and part[1]:
         model = f"ARM implementer {part[0]} part {part[1]}"
+    if not model and not system.is_linux():
+        model = system.sysctl("machdep.cpu.brand_string")
     return model or "unknown", flags
 
 
@@ -179,4 +182,5 @@ def peak_memory(root: Path = Path("/")) -> int | None:
 
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Docker's word for an architecture -> the kernel's
-ARCHES = {kernel: docker for docker, kernel in MACHINES.items()}
+# The other way, from every word for it: Linux's, Docker's own, and macOS's, which is Docker's "arm64".
+ARCHES = {word: docker for docker, kernel in MACHINES.items() for word in (kernel, docker)}

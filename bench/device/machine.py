@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.device import firmware
+from bench.device import firmware, system
 
 #: Drivers of processors that choose among turbo frequencies by themselves: below the highest is their normal.
 _TURBO = ("intel_pstate", "intel_cpufreq", "acpi-cpufreq", "amd-pstate", "amd-pstate-epp", "amd_pstate")
@@ -67,7 +67,7 @@ class Sensors:
     ) -> None:
         self._root, self._relay = root, relay
         base = root / "sys/devices/system/cpu"
-        self._cpus = [base / f"cpu{number}" for number in sorted(cores or os.sched_getaffinity(0))]
+        self._cpus = [base / f"cpu{number}" for number in sorted(cores or system.cores())]
         policies = [cpu / "cpufreq" for cpu in self._cpus if (cpu / "cpufreq").is_dir()]
         self._policies = list(dict.fromkeys(policy.resolve() for policy in policies))
         self._limits = [_limit(policy) for policy in self._policies]

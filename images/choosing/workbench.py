@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.common.errors import UsageError, unknown
+from bench.device import system
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.choose import KINDS, choose
@@ -87,7 +88,14 @@ class Workbench:
     @property
     def machine(self) -> Machine:
         """The machine that measures; of several, which are alike, the first."""
-        return self.engine.machine() if self.hosts or self.swarm else machine.local()
+        return self.engine.machine() if self.hosts or self.swarm else self.own
+
+    @property
+    def own(self) -> Machine:
+        """The machine that makes artifacts: this one, or the Linux of its engine where this is none."""
+        return (
+            machine.local() if system.is_linux() else self.maker.machine()
+        )  # no plan on Linux opens an engine
 
     def build(self, arch: str, names: Sequence[str], *, prepares: bool, quiet: bool) -> None:
         """Make these images or environments, and to prepare this machine's own; what is up to date is left.
@@ -97,7 +105,7 @@ class Workbench:
         started = time.monotonic()
         made: list[Ready] = []
         if prepares:
-            made += self.maker.build(machine.local().arch, [PREPARE], CONSOLE.print)
+            made += self.maker.build(self.own.arch, [PREPARE], CONSOLE.print)
         for engine in self.engines:
             made += engine.build(arch, names, CONSOLE.print)
         word = "images" if self.engine.kind == "docker" else "environments"

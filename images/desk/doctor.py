@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench.common.errors import EngineError
-from bench.device import environment, firmware
+from bench.common.errors import EngineError, UsageError
+from bench.device import environment, firmware, system
 from bench.device.machine import Reading, Sensors
 from bench.plan import reading
 from images.choosing.session import Session
@@ -33,6 +33,7 @@ MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missi
 def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
     """Look at the machine and at the engines of others; nothing is changed and nothing is fetched."""
     return [
+        _system(),
         *_engine(workspace),
         *(fact for host in hosts or filter(None, [elsewhere()]) for fact in _engine(workspace, host)),
         _native(),
@@ -45,6 +46,14 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
         *_processor(),
         _space("disk for .cache", workspace.root, NEED_CACHE),
     ]
+
+
+def _system() -> Fact:
+    try:
+        arch = machine.docker_arch(system.machine(), system.bits())
+    except UsageError as error:
+        return Fact("system", error.message, "missing", error.remedy)
+    return Fact("system", f"{system.name()}, {arch}")
 
 
 def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
@@ -73,11 +82,14 @@ def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
             "core pinning", "the engine cannot pin cores", "warn", "use a kernel with the cpuset controller"
         )
     root = Path(able.root)
-    if not host and not ours.by and root.parent.exists():
+    beside = not host and not ours.by and system.is_linux()
+    if beside and root.parent.exists():  # elsewhere images lie on the disk of the engine's own Linux
         yield _space("disk for images", root if root.exists() else root.parent, NEED_ENGINE)
 
 
 def _native() -> Fact:
+    if not system.is_linux():
+        return Fact("engine native", "needs Linux", "warn", "engine docker measures here, in its own Linux")
     python = image_python()
     if python:
         return Fact("engine native", f"CPython {PYTHON}")
@@ -100,8 +112,8 @@ def _processor() -> Iterator[Fact]:
     model, flags = environment.cpu()
     has = [flag for flag in FLAGS if flag in flags]
     yield Fact("processor", model)
-    if has:
-        yield Fact("INT8 instructions", ", ".join(has))
+    if has or not flags:
+        yield Fact("INT8 instructions", ", ".join(has) or "not told by this machine")
     else:
         missing = f"none of {', '.join(FLAGS)}"
         yield Fact("INT8 instructions", missing, "warn", "INT8 gains less here than on newer cores")

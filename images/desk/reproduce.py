@@ -21,7 +21,6 @@ from bench.runtimes.isa import NATIVE
 from bench.store import results
 from images.choosing.session import Session
 from images.desk.measure import measure
-from images.engines import machine
 from images.engines.docker.engine import DockerEngine
 from images.engines.engine import Engine
 from images.kit import kit
@@ -52,7 +51,7 @@ class Again(Exact):
     def build(self, *, prepares: bool, quiet: bool = False) -> None:
         """Have the images that the cells need: pulled by digest, or built from the locks."""
         if prepares:
-            self._have(self.workbench.maker, PREPARE, machine.local().arch)
+            self._have(self.workbench.maker, PREPARE, self.workbench.own.arch)
         for framework in dict.fromkeys(cell.framework for cell in self.plan.cells):
             for engine in self.workbench.engines:
                 self._have(engine, self.matrix.frameworks[framework].image, self.arch)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.device.environment import MACHINES
+from bench.device import system
+from bench.device.environment import ARCHES, MACHINES
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
@@ -23,7 +23,10 @@ class Fact:
 
 def emulation() -> Fact:
     """Return whether containers of the other architecture run here."""
-    foreign = next(name for name in MACHINES.values() if name != platform.machine())
+    own = ARCHES.get(system.machine())
+    foreign = next(kernel for docker, kernel in MACHINES.items() if docker != own)
+    if not system.is_linux():  # the Linux beside an engine is not to be looked into from here
+        return Fact(f"emulating {foreign}", "left to the engine: Docker Desktop brings an emulator")
     handler = BINFMT / f"qemu-{foreign}"
     try:
         text = handler.read_text()

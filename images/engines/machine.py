@@ -9,7 +9,6 @@ import base64
 import functools
 import io
 import json
-import os
 import platform
 import zipfile
 from collections.abc import Callable, Sequence
@@ -18,26 +17,27 @@ from pathlib import Path
 from typing import Any
 
 from bench.common.errors import EngineError, UsageError
-from bench.device import environment
+from bench.device import environment, system
 from bench.device.environment import ARCHES, MACHINES
-from bench.device.machine import Sensors
+from bench.device.machine import Sensors, text_of
 
+_NARROW = ("arm", "armv6l", "armv7l", "armv8l", "386", "i386", "i686")  # Docker's words and kernels'
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # What a container over there runs: the modules of the bench that look at a machine, and a question.
 _LOOKING = (
     "__init__.py",
-    *(f"device/{name}.py" for name in ("__init__", "firmware", "machine", "environment")),
+    *(f"device/{name}.py" for name in ("__init__", "system", "firmware", "machine", "environment")),
 )
 _PROBE = """
 import base64, json, os, platform, sys, tempfile
 path = os.path.join(tempfile.mkdtemp(), "bench.zip")
 open(path, "wb").write(base64.b64decode({packed!r}))
 sys.path.insert(0, path)
-from bench.device import environment, machine
-cores = environment.cores(os.sched_getaffinity(0))
+from bench.device import environment, machine, system
+cores = environment.cores(system.cores())
 print(json.dumps({{"cpu": environment.cpu(), "cpus": cores.cpus, "cpus_why": cores.why,
-    "governor": machine.Sensors().read().governor, "machine": platform.machine(),
-    "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "kernel": platform.release(),
+    "governor": machine.Sensors().read().governor, "machine": system.machine(),
+    "memory": system.memory(), "kernel": platform.release(),
     "boot": machine.text_of(machine.Path({boot!r}))}}))
 """
 
@@ -70,18 +70,18 @@ class Machine:
 def local() -> Machine:
     """This machine."""
     model, flags = environment.cpu()
-    cores = environment.cores(os.sched_getaffinity(0))
+    cores = environment.cores(system.cores())
     return Machine(
         platform.node(),
-        docker_arch(platform.machine()),
+        docker_arch(system.machine(), system.bits()),
         model,
         tuple(flags),
         cores.cpus,
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
+        system.memory(),
+        system.name(),
         platform.release(),
         Sensors().read().governor,
-        _BOOT.read_text().strip() if _BOOT.exists() else "",
+        text_of(_BOOT),
         cores.why,
     )
 
@@ -123,8 +123,16 @@ def _packed() -> str:
     return base64.b64encode(memory.getvalue()).decode("ascii")
 
 
-def docker_arch(machine: str) -> str:
-    """Docker's word for what the kernel calls a machine; UsageError where the kit has none."""
+def docker_arch(machine: str, bits: int = 64, *, who: str = "this machine") -> str:
+    """Docker's word for what a kernel or an engine calls a machine; `bits` are those of the system on it.
+
+    Raises UsageError for a 32-bit system, and for a machine that the kit does not know.
+    """
+    if bits == 32 or machine in _NARROW:
+        raise UsageError(
+            f"{who} has a 32-bit system ({machine}), and the kit's images and wheels are 64-bit",
+            remedy="install a 64-bit system: for a Raspberry Pi, Raspberry Pi OS (64-bit)",
+        )
     if machine not in ARCHES:
-        raise UsageError(f"this machine is {machine}; the kit knows {', '.join(ARCHES)}")
+        raise UsageError(f"{who} is {machine}; the kit knows {', '.join(MACHINES.values())}")
     return ARCHES[machine]

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.common.errors import EngineError
+from bench.device import system
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.endings import explain, out_of_memory, out_of_time
@@ -42,6 +43,13 @@ class NativeEngine:
     host = ""
 
     def __init__(self, matrix: Matrix, workspace: Workspace, reason: str) -> None:
+        if not system.is_linux():
+            raise EngineError(
+                f"engine native needs Linux, and this is {system.name()}",
+                where=reason,
+                remedy="start Docker Desktop and use --engine docker: it brings a Linux that measures; "
+                "or name a Linux machine's engine, as in --host ssh://pi@raspberrypi",
+            )
         python = image_python()
         if not python:
             raise EngineError(

@@ -19,7 +19,7 @@ from bench.common.hashing import sha256_file
 from bench.plan.matrix import Base
 from images.making import debian
 from images.making.bytecode import compile_tree
-from images.making.image import Layer, Written, created
+from images.making.image import ImageLayer, Written, created
 from images.making.tarball import entries, stream
 from images.making.wheelhouse import settle
 from images.workspace import Say, Workspace, epoch
@@ -80,7 +80,7 @@ def of_layer(layer: Path, base: Base, arch: str) -> Written:
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         "history": [{"created": created(), "created_by": "mmdebstrap --variant=extract"}],
     }
-    return Written(config, (Layer(diff_id, layer),))
+    return Written(config, (ImageLayer(diff_id, layer),))
 
 
 def _make(base: Base, arch: str, layer: Path, progress: Say) -> None:

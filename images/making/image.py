@@ -26,14 +26,14 @@ Config = dict[str, Any]  # of the OCI image specification
 
 
 @dataclass(frozen=True)
-class Layer:
+class ImageLayer:
     """A layer: the SHA-256 of its uncompressed tar ("sha256:..."), and that tar."""
 
     diff_id: str
     content: Content
 
     @classmethod
-    def of(cls, members: list[Member]) -> Layer:
+    def of(cls, members: list[Member]) -> ImageLayer:
         """The layer of these files; reads each of them once to hash it."""
         digest = hashlib.sha256()
         for piece in stream(members):
@@ -46,7 +46,7 @@ class Written:
     """A whole image: its config and its layers, the lowest first."""
 
     config: Config
-    layers: tuple[Layer, ...]
+    layers: tuple[ImageLayer, ...]
 
     @property
     def diff_ids(self) -> list[str]:
@@ -114,11 +114,11 @@ def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
         yield word.upper(), " ".join(rest.split())
 
 
-def _added(rest: str, context: Mapping[str, list[Member]]) -> Layer:
+def _added(rest: str, context: Mapping[str, list[Member]]) -> ImageLayer:
     source, _, target = rest.partition(" ")
     if source not in context or target != "/":
         raise BuildError("only an archive of the context can be added, to /", where=f"Dockerfile: ADD {rest}")
-    return Layer.of(context[source])
+    return ImageLayer.of(context[source])
 
 
 def _set(run: Config, word: str, rest: str) -> None:

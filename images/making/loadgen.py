@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.common.errors import BuildError
+from bench.device import system
 from bench.device.environment import MACHINES
 from bench.plan.matrix import Image
 from images.making import lock as locks
@@ -89,7 +90,8 @@ def _tag(arch: str) -> str:
 
 def _command(arch: str) -> str:
     """The name of the C++ compiler that makes code for `arch`."""
-    return "g++" if platform.machine() == MACHINES[arch] else f"{MACHINES[arch]}-linux-gnu-g++"
+    own = system.is_linux() and platform.machine() == MACHINES[arch]
+    return "g++" if own else f"{MACHINES[arch]}-linux-gnu-g++"
 
 
 def _identity(command: str) -> str:
@@ -172,7 +174,7 @@ def _compile(compiler: str, tree: Path, tools: Path, ground: Sysroot, target: Pa
     def compile_one(source: str) -> None:
         _call([compiler, *options, "-c", source, "-o", f"{source}.o"], tree)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(len(system.cores())) as pool:
         list(pool.map(compile_one, SOURCES))
     _call([compiler, *LINK_FLAGS, *objects, "-o", str(target), *ground.link_flags()], tree)
 

@@ -17,7 +17,6 @@ from bench.store.artifacts import Artifact
 from bench.store.recipes import Recipe
 from images.choosing.groups import Group, groups
 from images.choosing.session import Session
-from images.engines import machine
 from images.engines.engine import Mount, Request
 from images.making import lock
 from images.making.bench_files import PREPARE
@@ -85,8 +84,7 @@ def build(session: Session, *, quiet: bool = False) -> None:
 def missing(session: Session) -> list[Recipe]:
     """What the plan needs and the cache lacks; raises ArtifactError where this machine cannot make it."""
     found = wanted.missing(specification(session, str(session.workspace.cache)))
-    own = machine.local().arch
-    if found and own not in session.matrix.images[PREPARE].arches:
+    if found and (own := session.workbench.own.arch) not in session.matrix.images[PREPARE].arches:
         able = " or ".join(session.matrix.images[PREPARE].arches)
         raise ArtifactError(
             f"{len(found)} artifacts are missing and {own} cannot make them",
@@ -142,7 +140,8 @@ def specification(session: Session, cache: str) -> dict[str, Any]:
 
 def _make(session: Session, spec: dict[str, Any], todo: list[Recipe]) -> dict[str, str]:
     """Run the prepare image; return the reasons of what failed, by recipe label."""
-    cache, engine, here = session.workspace.cache, session.workbench.maker, machine.local()
+    cache, engine, here = session.workspace.cache, session.workbench.maker, session.workbench.own
+    engine.remove_stale()  # what a killed run left would hold the cache
     for name in ("artifacts", "data", "specs"):
         (cache / name).mkdir(parents=True, exist_ok=True)
     files, weights = gather(session.weights, todo, engine, here.arch, cache)

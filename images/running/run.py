@@ -26,7 +26,7 @@ def begin(session: Session, *, fresh: bool) -> Pass:
     if len(bench.engines) > 1 and not bench.swarm:
         fleet.check_alike(bench.engines, timed=session.performance)
     build(session, quiet=True)
-    for engine in (bench.maker, *bench.engines):
+    for engine in bench.engines:
         engine.remove_stale()
     prepared = prepare(session)
     if fresh:

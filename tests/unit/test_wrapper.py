@@ -46,6 +46,13 @@ def test_no_python(checkout: Path) -> None:
     assert done.stderr == "invoke: needs Python 3.11 or newer: apt-get install python3 python3-venv\n"
 
 
+def test_macos_has_no_apt(checkout: Path) -> None:
+    script(checkout / "bin" / "uname", "echo Darwin")
+    done = run(checkout)
+    assert done.returncode == 1
+    assert done.stderr == "invoke: needs Python 3.11 or newer: brew install python, or python.org\n"
+
+
 def test_python_without_venv_and_pip(checkout: Path) -> None:
     script(checkout / "bin" / "python3.11", 'case "$2" in *venv*) exit 1 ;; esac')
     done = run(checkout)

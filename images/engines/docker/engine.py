@@ -7,6 +7,7 @@ on processes and memory, pinned cores, an init process, a hard end. One mount at
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,21 +21,24 @@ from docker.types import Mount as Mounted
 from docker.utils.socket import STDOUT, frames_iter
 
 from bench.common.errors import EngineError
+from bench.device import system
 from bench.plan.matrix import Matrix
 from images.engines import machine
 from images.engines.docker import able
-from images.engines.docker.build import build, tag_of
+from images.engines.docker.build import base_image, build, tag_of
 from images.engines.docker.context import own_environment
 from images.engines.docker.owner import OWNER, owned_by_the_living, owner
 from images.engines.docker.sdk import FAILURES, silent, speaking
 from images.engines.docker.seat import hand_over, seat
 from images.engines.endings import explain, out_of_memory, out_of_time
 from images.engines.engine import LaunchResult, Mount, Ready, Request, inside
+from images.engines.machine import Machine
 from images.engines.streams import Lines, OnLine, tail
 from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+    from docker.models.images import Image as EngineImage
 
 PING_S = 3
 ANSWER_S = 600  # loading or committing a gigabyte on a slow card takes minutes
@@ -81,9 +85,30 @@ class DockerEngine:
             "limits": ", ".join(self.able.limits),
         }
 
-    def machine(self) -> machine.Machine:
-        """Return the machine that measures."""
-        return machine.local()
+    def machine(self) -> Machine:
+        """Return the machine that measures: this one, or where it is no Linux the one its engine brings."""
+        return machine.local() if system.is_linux() else self._machine
+
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        """The machine behind the engine, asked once."""
+        with speaking(f"{self.host or 'the engine'} does not say what it is"):
+            return self._ask()
+
+    def _ask(self) -> Machine:
+        machine.docker_arch(self.able.arch, who=self.able.name)  # no base is made for one unknown
+        ground = self._ground()
+
+        def run(command: Sequence[str]) -> str:
+            options = {"network_mode": "none", "remove": True, "labels": owner()}
+            printed: bytes = self.client.containers.run(ground.id, command, **options)
+            return printed.decode("utf-8", "replace")
+
+        return machine.probe(self.able.name, self.able.os, run)
+
+    def _ground(self) -> EngineImage:
+        """The base for the engine's own architecture."""
+        return base_image(self._matrix, self.able.arch, self.client, self._workspace, print)
 
     def alive(self) -> bool:
         """Return whether the engine still answers."""

@@ -19,7 +19,7 @@ from bench.common.errors import BuildError
 from bench.plan.matrix import Base
 from images.engines.docker.login import of_image
 from images.making.base import key, made
-from images.making.image import Layer, Written, created
+from images.making.image import ImageLayer, Written, created
 from images.workspace import Say, Workspace
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _exported(image: EngineImage, folder: Path) -> Written:
         "history": [{"created": created(), "created_by": "a registry's base"} for _ in layers],
     }
     found = zip(facts["RootFS"]["Layers"], layers)
-    return Written(config, tuple(Layer(diff_id, path) for diff_id, path in found))
+    return Written(config, tuple(ImageLayer(diff_id, path) for diff_id, path in found))
 
 
 def _take(whole: Path, layers: Sequence[Path]) -> None:

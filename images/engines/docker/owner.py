@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from pathlib import Path
+
+from bench.device import system
 
 OWNER = "edgequant.owner"
 
@@ -21,8 +24,17 @@ def owned_by_the_living(label: str) -> bool:
 
 
 def _start_time(pid: int) -> str:
-    """Return when a process started (kernel ticks), "" if it is gone; pids are used again."""
+    """Return when a process started, as its system says it, "" if it is gone; pids are used again."""
+    if not system.is_linux():
+        return _told_by_ps(pid)
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         return ""
+
+
+def _told_by_ps(pid: int) -> str:
+    """Ask in one language and time zone: the answer must not change while a run goes on."""
+    words = {**os.environ, "LC_ALL": "C", "TZ": "UTC0"}
+    done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, env=words)
+    return "-".join(done.stdout.replace(":", "-").split())  # a colon would end a part of the label

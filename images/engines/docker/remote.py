@@ -7,7 +7,6 @@ once, under a key of its content. Results come back as events (bench/measure/upl
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +16,10 @@ import docker.errors
 from docker.types import Mount as Mounted
 
 from bench.plan.matrix import Matrix
-from images.engines import machine
 from images.engines.docker import tunnel
-from images.engines.docker.build import base_image
 from images.engines.docker.context import Named, named, variables
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.owner import owner
-from images.engines.docker.sdk import speaking
 from images.engines.docker.store import INSIDE, STORE, contents, is_there, store_key
 from images.engines.engine import Mount
 from images.engines.machine import Machine
@@ -33,7 +29,6 @@ from images.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
-    from docker.models.images import Image as EngineImage
 
 RESULTS = "/tmp/results"  # noqa: S108 (inside the container, its own tmpfs)
 
@@ -48,27 +43,8 @@ class RemoteEngine(DockerEngine):
         super().__init__(matrix, workspace, f"asked for: {host}", reach(host) if host else None)
 
     def machine(self) -> Machine:
-        """Return the machine that measures, asked once."""
+        """Return the machine that measures: the engine's."""
         return self._machine
-
-    @functools.cached_property
-    def _machine(self) -> Machine:
-        with speaking(f"{self.host or 'the engine'} does not say what it is"):
-            return self._ask()
-
-    def _ask(self) -> Machine:
-        ground = self._ground()
-
-        def run(command: Sequence[str]) -> str:
-            options = {"network_mode": "none", "remove": True, "labels": owner()}
-            printed: bytes = self.client.containers.run(ground.id, command, **options)
-            return printed.decode("utf-8", "replace")
-
-        return machine.probe(self.able.name, self.able.os, run)
-
-    def _ground(self) -> EngineImage:
-        """The base for the engine's own architecture."""
-        return base_image(self._matrix, self.able.arch, self.client, self._workspace, print)
 
     def _seat(self) -> dict[str, Any]:
         """No root, as in the image: nothing of the caller's is there to be read or written."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.common.errors import EngineError, UsageError
+from bench.device import system
 
 SOCKET = "/var/run/docker.sock"
 PATIENCE_S = 60.0  # a passphrase may have to be typed
@@ -52,14 +53,17 @@ def open_to(host: str) -> str:
     """
     if not shutil.which("ssh"):
         raise EngineError(
-            "there is no ssh on this machine", where=host, remedy="apt-get install openssh-client"
+            "there is no ssh on this machine", where=host, remedy="install OpenSSH's client (openssh-client)"
         )
     folder = tempfile.mkdtemp(prefix="edgequant-ssh-")  # only this user may enter it
     ours = Path(folder, "docker.sock")
     libc = ctypes.CDLL(None)  # loaded here: after a fork only system calls are safe
 
+    dies_with_us = system.is_linux()  # macOS has no such call: there a killed run leaves its ssh behind
+
     def prepare() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if dies_with_us:
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is ours: containers must still be removed
 
     process = subprocess.Popen(

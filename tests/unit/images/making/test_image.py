@@ -13,7 +13,7 @@ import pytest
 from bench.common.errors import BuildError
 from bench.plan import reading
 from images.making import dockerfile, image
-from images.making.image import Layer, Written
+from images.making.image import ImageLayer, Written
 
 MATRIX = reading.load(Path(__file__).parents[4] / "matrix.toml")
 FILES = [("opt/", b""), ("opt/file", b"content")]
@@ -24,7 +24,7 @@ BASE = Written(
         "config": {"Env": ["PATH=/bin", "LANG=C.UTF-8"], "Cmd": ["python3"], "Labels": {"a": "base"}},
         "history": [{"created_by": "base"}],
     },
-    (Layer.of([("base", b"base")]),),
+    (ImageLayer.of([("base", b"base")]),),
 )
 
 
@@ -50,7 +50,9 @@ def test_instructions_mean_what_they_mean_to_a_builder() -> None:
     assert run["Entrypoint"] == ["python3", "-m", "bench"]
     assert "Cmd" not in run, "another entry point drops the inherited command"
     assert BASE.config["config"]["Cmd"] == ["python3"], "the parent is untouched"
-    assert found.config["rootfs"]["diff_ids"] == found.diff_ids == [*BASE.diff_ids, Layer.of(FILES).diff_id]
+    assert (
+        found.config["rootfs"]["diff_ids"] == found.diff_ids == [*BASE.diff_ids, ImageLayer.of(FILES).diff_id]
+    )
     steps = [step for step in found.config["history"] if not step.get("empty_layer")]
     assert len(steps) == len(found.layers), "one step of history a layer, as the specification asks"
 
