@@ -96,7 +96,7 @@ def _compiler(arch: str) -> str:
         package = "g++" if command == "g++" else f"g++-{triplet.replace('_', '-')}"
         raise BuildError(
             f"LoadGen for {arch} must be compiled and {command} is missing",
-            remedy=f"apt-get install {package}",
+            remedy=f"apt-get install {package}" if system.is_linux() else "build these images on Linux",
         )
     return command
 
