@@ -109,7 +109,7 @@ def _compiler(arch: str) -> str:
         package = "-".join(["g++", *command.replace("_", "-").split("-")[:-1]])
         raise BuildError(
             f"LoadGen for {arch} must be compiled and {command} is missing",
-            remedy=f"apt-get install {package}",
+            remedy=f"apt-get install {package}" if system.is_linux() else "build these images on Linux",
         )
     return command
 
