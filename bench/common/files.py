@@ -7,6 +7,17 @@ import tempfile
 from pathlib import Path
 
 
+def folder(path: Path) -> Path:
+    """Make a folder of the kit's that every user may enter and read, whatever the umask; return it.
+
+    A container reads it as another user than the root who makes it. Another user's stays as it is.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if path.stat().st_uid == os.getuid():
+        path.chmod(path.stat().st_mode | 0o755)
+    return path
+
+
 def replace(path: Path, text: str) -> None:
     """Write `text` to a temporary file beside `path`, fsync it, rename it, fsync the folder.
 

@@ -57,6 +57,7 @@ def relay(path: Path, facts: Mapping[str, Any], root: Path = Path("/")) -> None:
     """Replace the file; no fsync, since it is worth nothing after a power cut and a card is slow."""
     scrap = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     scrap.write_text(json.dumps({**facts, "boot": _boot(root), "at": time.monotonic()}), encoding="utf-8")
+    scrap.chmod(0o644)  # whatever the umask: the bench reads it as another user
     os.replace(scrap, path)
 
 

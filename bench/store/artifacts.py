@@ -130,6 +130,7 @@ def store(cache: Path, recipe: Recipe, directory: Path, facts: Mapping[str, Any]
     digest = directory_hash(directory)
     target = directory_of(cache, recipe, digest)
     for name in names:
+        (directory / name).chmod(0o644)  # whatever the umask: containers read it as another user
         files.sync(directory / name)
     directory.chmod(0o755)
     if target.exists():  # same name, made before: either identical, or damaged since

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.common.errors import ArtifactError
+from bench.common.files import folder, replace
 from bench.convert import publishers
 from bench.store.recipes import Recipe
 from images.choosing.weights import Origin, Weights
@@ -72,12 +73,11 @@ def _places(origins: Sequence[Origin], engine: Engine, arch: str, cache: Path) -
     asked = {(o.published.kind, o.model): o.pin for o in origins if not o.published.url}
     if not asked:
         return places
-    specs = cache / "specs"
-    specs.mkdir(parents=True, exist_ok=True)
+    specs = folder(cache / "specs")
     mounts = (Mount(specs, "/cache/specs"),)
     path = specs / "sources.json"
     wanted = [{"kind": kind, "model": model} for kind, model in asked]
-    path.write_text(json.dumps({"schema": publishers.SCHEMA, "wanted": wanted}))
+    replace(path, json.dumps({"schema": publishers.SCHEMA, "wanted": wanted}))
 
     def on_line(line: str) -> None:
         event = json.loads(line)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
+from bench.common import files
 from bench.common.errors import ArtifactError
 from bench.convert import wanted
 from bench.store import artifacts as store
@@ -143,8 +144,8 @@ def _make(session: Session, spec: dict[str, Any], todo: list[Recipe]) -> dict[st
     cache, engine, here = session.workspace.cache, session.workbench.maker, session.workbench.own
     engine.remove_stale()  # what a killed run left would hold the cache
     for name in ("artifacts", "data", "specs"):
-        (cache / name).mkdir(parents=True, exist_ok=True)
-    files, weights = gather(session.weights, todo, engine, here.arch, cache)
+        files.folder(cache / name)
+    sources, weights = gather(session.weights, todo, engine, here.arch, cache)
     mounts = (
         Mount(cache / "artifacts", "/cache/artifacts", writable=True),
         Mount(cache / "data", "/cache/data", writable=True),
@@ -157,7 +158,7 @@ def _make(session: Session, spec: dict[str, Any], todo: list[Recipe]) -> dict[st
         data = {**data, "path": engine.path(session.dataset.path, mounts)}
     inside = Path(engine.path(cache / "artifacts", mounts)).parent
     path = cache / "specs" / "prepare.json"
-    path.write_text(json.dumps({**spec, **files, "data": data, "cache": str(inside)}))
+    files.replace(path, json.dumps({**spec, **sources, "data": data, "cache": str(inside)}))
     request = Request(
         PREPARE,
         here.arch,

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from bench.common import files
 from bench.common.errors import EngineError, FailedCellsError, ResultError
 from bench.store import results
 from images.choosing.groups import Group
@@ -72,7 +73,7 @@ class Pass:
         """Measure every launch; `end` says how it went."""
         session = self.session
         for name in ("cells", "loadgen"):
-            (session.run_dir / name).mkdir(parents=True, exist_ok=True)
+            files.folder(session.run_dir / name)
         for group, reason in self.prepared.failed.items():
             for cell in group.cells:
                 self._fail(cell.id, 0, reason)

@@ -48,7 +48,7 @@ def launch(
         Mount(session.run_dir, "/results", writable=True),
     )
     relay = session.workspace.cache / "relay" / "relay.json"
-    relay.parent.mkdir(exist_ok=True)
+    files.folder(relay.parent)
     specs = [_spec(session, prepared, engine, one, mounts) for one in launches]
     if audits:
         [spec] = specs
