@@ -93,9 +93,9 @@ class Workbench:
     @property
     def own(self) -> Machine:
         """The machine that makes artifacts: this one, or the Linux of its engine where this is none."""
-        return (
-            machine.local() if system.is_linux() else self.maker.machine()
-        )  # no plan on Linux opens an engine
+        if system.is_linux():  # no plan opens an engine there
+            return machine.local()
+        return self.maker.machine()
 
     def build(self, arch: str, names: Sequence[str], *, prepares: bool, quiet: bool) -> None:
         """Make these images or environments, and to prepare this machine's own; what is up to date is left.

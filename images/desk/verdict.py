@@ -113,11 +113,11 @@ def look(session: Session, facts: Sequence[Fact], *, memory: float, elsewhere: b
     names = [*{here.matrix.frameworks[cell.framework].image for cell in here.plan.cells}, "prepare"]
     sites = [site_of(workspace, name, images[name], own) for name in names if own in images[name].arches]
     everything, there = groups(here.plan), available(here)
-    archive = workspace.cache / "base" / f"{own}-{base.key(here.matrix.base, own)}.tar"
+    layer = base.layer_of(here.matrix.base, own, workspace)
     return Footing(
         kind,
         None,
-        None if kind == "native" or archive.is_file() or maker.status == "ok" else maker,
+        None if kind == "native" or layer.is_file() or maker.status == "ok" else maker,
         all(site.is_dir() for site in sites),
         own in images["prepare"].arches,
         tuple(dict.fromkeys(group.model for group in everything if group not in there)),

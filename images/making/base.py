@@ -56,9 +56,14 @@ def key(base: Base, arch: str) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
+def layer_of(base: Base, arch: str, workspace: Workspace) -> Path:
+    """Where the cache keeps the layer of the base, made or not."""
+    return workspace.cache / "base" / f"{arch}-{key(base, arch)}.layer.tar"
+
+
 def made(base: Base, arch: str, workspace: Workspace, progress: Say) -> Written:
     """Return the base of `arch`, its one layer made with mmdebstrap if the cache has it not."""
-    layer = workspace.cache / "base" / f"{arch}-{key(base, arch)}.layer.tar"
+    layer = layer_of(base, arch, workspace)
     if not layer.is_file():
         _make(base, arch, layer, progress)
     return of_layer(layer, base, arch)
