@@ -10,6 +10,7 @@ import platform
 import struct
 import subprocess
 import sys
+from collections.abc import Mapping
 
 
 def is_linux() -> bool:
@@ -21,10 +22,15 @@ def name() -> str:
     """The system as people call it: "Debian GNU/Linux 12 (bookworm)", "macOS 15.1"."""
     if not is_linux():
         return f"macOS {platform.mac_ver()[0]}".strip()
+    return os_release().get("PRETTY_NAME", "unknown")
+
+
+def os_release() -> Mapping[str, str]:
+    """The facts of /etc/os-release, empty where there is none (macOS)."""
     try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
-    except OSError:  # a system without /etc/os-release
-        return "unknown"
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
 
 
 def cores() -> tuple[int, ...]:

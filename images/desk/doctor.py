@@ -41,7 +41,7 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
         _tool(
             "mmdebstrap",
             "makes the base image from Debian packages",
-            distribution.mmdebstrap(distribution.os_release()),
+            distribution.mmdebstrap(system.os_release()),
         ),
         *_processor(),
         _space("disk for .cache", workspace.root, NEED_CACHE),
@@ -63,7 +63,7 @@ def _engine(workspace: Workspace, host: str = "") -> Iterator[Fact]:
         engine.client.close()
     except EngineError as error:
         installed = host or shutil.which("docker") or shutil.which("dockerd")
-        remedy = error.remedy if installed else distribution.docker(distribution.os_release())
+        remedy = error.remedy if installed else distribution.docker(system.os_release())
         yield Fact("container engine", str(error).partition("\n")[0], "missing", remedy)
         return
     able, ours = engine.able, own()

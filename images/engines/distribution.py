@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 
 _MANAGERS = {
@@ -17,14 +16,6 @@ _MANAGERS = {
 }
 _DOCKER = {"apt-get install": "docker.io", "dnf install": "moby-engine"}
 _START = {"apk add": "service docker start"}
-
-
-def os_release() -> Mapping[str, str]:
-    """The facts of /etc/os-release, empty where there is none (macOS)."""
-    try:
-        return platform.freedesktop_os_release()
-    except OSError:
-        return {}
 
 
 def manager(facts: Mapping[str, str]) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 from bench.common.errors import EngineError
 
 OLDEST = (1, 41)  # containers.create takes a platform, swarms take jobs: Docker 20.10, Podman 4
-SNAPSHOTTER = "io.containerd.snapshotter.v1"
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,6 @@ def ask(version: Mapping[str, Any], info: Mapping[str, Any]) -> Able:
             remedy="install Docker 20.10 or newer, Podman 4 or newer, or use --engine native",
         )
     options = {option.partition(",")[0] for option in info.get("SecurityOptions") or ()}
-    store = dict(info.get("DriverStatus") or ()).get("driver-type") == SNAPSHOTTER
     return Able(
         version=version["Version"],
         api=version["ApiVersion"],
@@ -104,7 +102,7 @@ def ask(version: Mapping[str, Any], info: Mapping[str, Any]) -> Able:
         memory_bytes=info["MemTotal"],
         driver=info["Driver"],
         root=info.get("DockerRootDir") or "",
-        store="containerd" if store else "classic",
+        store=store_of(info),
         rootless="name=rootless" in options,
         userns="name=userns" in options,
         selinux="name=selinux" in options,
@@ -114,3 +112,9 @@ def ask(version: Mapping[str, Any], info: Mapping[str, Any]) -> Able:
         limits_processes=bool(info.get("PidsLimit")),
         manages_swarm=bool((info.get("Swarm") or {}).get("ControlAvailable")),
     )
+
+
+def store_of(info: Mapping[str, Any]) -> str:
+    """Which image store an engine's /info tells of: "containerd" or "classic"; see `Able`."""
+    driver = dict(info.get("DriverStatus") or ()).get("driver-type")
+    return "containerd" if driver == "io.containerd.snapshotter.v1" else "classic"

@@ -9,7 +9,7 @@ import docker
 import docker.errors
 
 from bench.common.errors import BuildError
-from images.engines.docker.able import SNAPSHOTTER
+from images.engines.docker.able import store_of
 from images.engines.docker.ground import find
 from images.making.image import Written
 
@@ -43,7 +43,7 @@ def load(client: docker.DockerClient, image: Written, tag: str) -> EngineImage:
 
 def _there(client: docker.DockerClient, image: Written) -> int:
     """How many of its lowest layers the engine has; a containerd store wants all in the archive."""
-    if ["driver-type", SNAPSHOTTER] in (client.info().get("DriverStatus") or []):
+    if store_of(client.info()) == "containerd":
         return 0
     have = (one.attrs["RootFS"].get("Layers") or [] for one in client.images.list())
     return max((_common(layers, image.diff_ids) for layers in have), default=0)
