@@ -57,7 +57,7 @@ class Workshop:
                 facts = self._reference(recipe, directory)
             else:
                 facts = self._converted(recipe, directory)
-            return artifacts.store(self._cache, recipe, directory, facts)
+            return artifacts.store(self._cache, recipe, directory, {"maker": self._spec["maker"], **facts})
 
     def _arrays(self, directory: Path) -> dict[str, Any]:
         data = self._spec.get("data")

@@ -37,6 +37,11 @@ class Artifact:
     entry: Mapping[str, Any]
 
 
+def made_on(artifact: Artifact) -> str:
+    """Docker's word for the architecture that made an artifact; before kits said so it was amd64 alone."""
+    return str(artifact.entry.get("maker", {}).get("arch", "amd64"))
+
+
 def read_index(cache: Path) -> dict[str, Any]:
     """Index entries by recipe key; empty where nothing was prepared yet. A damaged index is an error."""
     path = cache / "artifacts" / "index.json"
@@ -122,8 +127,9 @@ def workspace(cache: Path, recipe: Recipe) -> Iterator[Path]:
 def store(cache: Path, recipe: Recipe, directory: Path, facts: Mapping[str, Any]) -> Artifact:
     """Move a finished workspace to its place and name it in the index (under `exclusive`).
 
-    `facts` go into the entry beside the recipe: "versions", "notes", "agreement". A kill before the last
-    step leaves the index as it was; the artifact in flight is all that is lost.
+    `facts` go into the entry beside the recipe: "maker" (architecture and lock of the prepare environment),
+    "versions", "notes", "agreement". A kill before the last step leaves the index as it was; the artifact in
+    flight is all that is lost.
     """
     names = tuple(sorted(p.name for p in directory.iterdir()))
     size = sum((directory / name).stat().st_size for name in names)

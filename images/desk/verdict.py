@@ -43,7 +43,6 @@ class Footing:
     no_engine: Fact | None = None
     no_base: Fact | None = None
     wheels: bool = False
-    maker: bool = True
     unmade: tuple[str, ...] = ()
     share: float = 1.0
     memory: float = 16e9
@@ -71,11 +70,6 @@ def verdict(footing: Footing, command: str = "./invoke build run") -> str:
     if footing.no_base:
         why = f"{not_yet}: there is no {footing.no_base.name} to make the images' base with"
         raise BuildError(why, remedy=f"first {footing.no_base.remedy}")
-    if footing.unmade and not footing.maker:
-        raise ArtifactError(
-            f"{not_yet}: this architecture cannot make the artifacts of {', '.join(footing.unmade)}",
-            remedy="first bring them: invoke models --export FILE on an amd64 machine, --import FILE here",
-        )
     need = MEMORY if set(footing.unmade) - {SMALL} else SMALL_MEMORY
     if footing.unmade and footing.memory < need:
         smaller = f"{command} --model {SMALL} (about {size(SMALL_MEMORY)}), or " if need == MEMORY else ""
@@ -119,7 +113,6 @@ def look(session: Session, facts: Sequence[Fact], *, memory: float, elsewhere: b
         None,
         None if kind == "native" or layer.is_file() or maker.status == "ok" else maker,
         all(site.is_dir() for site in sites),
-        own in images["prepare"].arches,
         tuple(dict.fromkeys(group.model for group in everything if group not in there)),
         1 - len(there) / max(1, len(everything)),
         memory,

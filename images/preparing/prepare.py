@@ -48,6 +48,7 @@ class Prepared:
                 "model": group.model,
                 "method": group.method,
                 "arch": artifact.entry["recipe"]["arch"],
+                "made_on": store.made_on(artifact),
                 "sha256": artifact.sha256,
                 "bytes": artifact.bytes,
                 "versions": artifact.entry.get("versions", {}),
@@ -83,25 +84,8 @@ def build(session: Session, *, quiet: bool = False) -> None:
 
 
 def missing(session: Session) -> list[Recipe]:
-    """What the plan needs and the cache lacks; raises ArtifactError where this machine cannot make it."""
-    found = wanted.missing(specification(session, str(session.workspace.cache)))
-    if found and (own := session.workbench.own.arch) not in session.matrix.images[PREPARE].arches:
-        able = " or ".join(session.matrix.images[PREPARE].arches)
-        raise ArtifactError(
-            f"{len(found)} artifacts are missing and {own} cannot make them",
-            remedy=f"on an {able} machine with the same commit: "
-            f"invoke models --platform {_alike(session)} --export models.tar.gz; "
-            "then here: invoke models --import models.tar.gz",
-        )
-    return found
-
-
-def _alike(session: Session) -> str:
-    """A platform with this one's artifacts on any machine: "host" is whatever runs the command."""
-    if session.platform_facts.arch != "any":
-        return session.platform
-    names = [name for name, one in session.matrix.platforms.items() if one.arch == session.arch]
-    return names[0] if names else session.platform
+    """What the plan needs and the cache lacks."""
+    return wanted.missing(specification(session, str(session.workspace.cache)))
 
 
 def available(session: Session) -> dict[Group, Artifact]:
@@ -120,6 +104,8 @@ def specification(session: Session, cache: str) -> dict[str, Any]:
     """What prepare is asked for this plan; `cache` is the cache as the reader of the spec sees it.
 
     Where the user's files are is only known to a launch (`_make`): a plan needs their hashes alone.
+    A recipe is the same on every machine, so it carries amd64's lock wherever it is followed: what was made
+    on amd64 serves a Pi. Which lock made an artifact is in its entry ("maker").
     """
     profile = session.profile_facts
     frameworks = session.matrix.frameworks
@@ -158,7 +144,9 @@ def _make(session: Session, spec: dict[str, Any], todo: list[Recipe]) -> dict[st
         data = {**data, "path": engine.path(session.dataset.path, mounts)}
     inside = Path(engine.path(cache / "artifacts", mounts)).parent
     path = cache / "specs" / "prepare.json"
-    files.replace(path, json.dumps({**spec, **sources, "data": data, "cache": str(inside)}))
+    own = lock.read(session.workspace.lock(PREPARE, here.arch)).digest
+    told = {"data": data, "cache": str(inside), "maker": {"arch": here.arch, "lock": own}}
+    files.replace(path, json.dumps({**spec, **sources, **told}))
     request = Request(
         PREPARE,
         here.arch,

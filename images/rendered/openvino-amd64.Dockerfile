@@ -1,5 +1,5 @@
 # Generated from images/Dockerfile.j2 by `invoke generate`, do not edit.
-# OpenVINO, CPU plugin (oneDNN).
+# OpenVINO, CPU plugin (oneDNN; on arm64 with the Arm Compute Library).
 # The bench on top of the wheels: a change of the bench is one small layer.
 ARG WHEELS=edgequant/openvino-wheels:amd64
 FROM ${WHEELS}

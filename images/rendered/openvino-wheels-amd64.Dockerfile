@@ -1,5 +1,5 @@
 # Generated from images/Dockerfile.j2 by `invoke generate`, do not edit.
-# OpenVINO, CPU plugin (oneDNN).
+# OpenVINO, CPU plugin (oneDNN; on arm64 with the Arm Compute Library).
 # The wheels of images/locks/openvino-amd64.txt, unpacked on the host.
 # No RUN: nothing of amd64 is executed and nothing is fetched while this builds.
 ARG BASE=edgequant/base:amd64

@@ -146,6 +146,7 @@ def artifacts(measured: Sequence[Measured], run: Run, matrix: Matrix) -> Table:
         sha = str(one.artifact["sha256"])
         row = made.get(sha, {})
         makers = ", ".join(f"{name} {version}" for name, version in sorted(row.get("versions", {}).items()))
+        makers += f" on {row['made_on']}" if row.get("made_on") else ""
         notes = [str(note) for note in row.get("notes", [])]
         if row.get("calibration_samples"):
             notes.append(f"calibrated on {row['calibration_samples']} images")

@@ -25,6 +25,7 @@ def make_spec(cache: Path, **changes: Any) -> dict[str, Any]:
         ],
         "lock": "0" * 64,
         "seed": 1,
+        "maker": {"arch": "amd64", "lock": "0" * 64},
     }
     return {**spec, **changes}
 

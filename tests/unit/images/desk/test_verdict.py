@@ -47,7 +47,6 @@ def test_what_will_work_is_told_with_minutes_and_gigabytes(footing: Footing, tol
     [
         (Footing("", ENGINE), EngineError, 4, ["does not answer", "first start Docker"]),
         (replace(COLD, no_base=TOOL), BuildError, 5, ["no mmdebstrap", "first apt-get install mmdebstrap"]),
-        (replace(COLD, maker=False), ArtifactError, 6, ["vgg19", "invoke models --export"]),
         (replace(COLD, memory=0.8e9), ArtifactError, 6, ["9.00 GB", "800.0 MB", "models --import"]),
         (replace(COLD, memory=8e9), ArtifactError, 6, ["here are 8.00 GB", "run --model mobilenet_v2"]),
         (replace(COLD, free=10e9), BuildError, 5, ["13.00 GB of disk", "10.00 GB are free"]),
