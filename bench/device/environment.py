@@ -13,22 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.device import system
+from bench.device import arm, system
 from bench.device.machine import text_of
 
 #: cgroup v1 says "no limit" with a number near 2^63 (page-aligned).
 _NO_LIMIT = 1 << 60
-
-#: ARM "CPU implementer" and "CPU part" (MIDR) of the cores this kit is likely to meet.
-_ARM_PARTS = {
-    ("0x41", "0xd03"): "Cortex-A53",
-    ("0x41", "0xd07"): "Cortex-A57",
-    ("0x41", "0xd08"): "Cortex-A72",
-    ("0x41", "0xd0b"): "Cortex-A76",
-    ("0x41", "0xd0c"): "Neoverse-N1",
-    ("0x41", "0xd40"): "Neoverse-V1",
-    ("0x41", "0xd49"): "Neoverse-N2",
-}
 
 
 @dataclass(frozen=True)
@@ -69,16 +58,19 @@ def describe(
 
 
 def cpu(root: Path = Path("/")) -> tuple[str, list[str]]:
-    """CPU model and sorted feature flags, from /proc/cpuinfo of amd64 or arm64; macOS tells a model alone."""
-    facts: dict[str, str] = {}
+    """CPU model and sorted feature flags, from /proc/cpuinfo of amd64 or arm64; macOS tells a model alone.
+
+    Where cores are of several kinds, the model names them all and the flags are those that every core has.
+    """
+    facts: dict[str, list[str]] = {}
     for line in text_of(root / "proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    flags = sorted((facts.get("flags") or facts.get("Features") or "").split())
-    part = (facts.get("CPU implementer", ""), facts.get("CPU part", ""))
-    model = facts.get("model name") or _ARM_PARTS.get(part)
-    if not model and part[1]:
-        model = f"ARM implementer {part[0]} part {part[1]}"
+        facts.setdefault(name.strip(), []).append(value.strip())
+    told = [set(value.split()) for value in facts.get("flags") or facts.get("Features") or []]
+    flags = sorted(set.intersection(*told)) if told else []
+    model = next(iter(facts.get("model name", ())), "")
+    if not model:
+        model = arm.names(zip(facts.get("CPU implementer", ()), facts.get("CPU part", ())))
     if not model and not system.is_linux():
         model = system.sysctl("machdep.cpu.brand_string")
     return model or "unknown", flags

@@ -110,7 +110,7 @@ def plan(
     cells: list[Cell] = []
     absent: list[Absent] = []
     for model, framework, method in itertools.product(models, frameworks, methods):
-        reason = _absent(matrix, framework, method, arch)
+        reason = _absent(matrix, framework, method, arch) or _lacks(matrix, framework, platform, arch, flags)
         if reason:
             absent.append(Absent(framework, model, method, reason))
             continue
@@ -159,6 +159,25 @@ def _absent(matrix: Matrix, framework: str, method: str, arch: str) -> str | Non
     return None
 
 
+def _lacks(matrix: Matrix, framework: str, platform: str, arch: str, flags: Collection[str]) -> str | None:
+    """Why a framework runs nothing on this platform's device, or on the CPU that measures; None if it runs.
+
+    A device that names no level, measured on a CPU that tells no flags (an emulated one), is given its try.
+    """
+    need = matrix.frameworks[framework].needs.get(arch)
+    if not need:
+        return None
+    levels, device = list(matrix.isas), matrix.platforms[platform].isa
+    below = device != NATIVE and levels.index(device) < levels.index(need.isa)
+    without = bool(flags) and not set(matrix.isas[need.isa].flags) <= set(flags)
+    return need.reason if below or without else None
+
+
+def _caps(matrix: Matrix, level: str) -> bool:
+    """Whether a level can be a cap: those of Arm are only recognised."""
+    return level != NATIVE and bool(matrix.isas[level].environment)
+
+
 def _batches(matrix: Matrix, platform: str, scenario: str, sweep: Sweep | None) -> tuple[int, ...]:
     samples = matrix.scenarios[scenario].samples_per_query
     if samples:
@@ -177,7 +196,7 @@ def _isas(
     have = [name for name, isa in matrix.isas.items() if set(isa.flags) <= set(flags)]
     if sweep and sweep.isas:
         wanted = list(sweep.isas)
-    elif device != NATIVE and any(levels.index(name) > levels.index(device) for name in have):
+    elif _caps(matrix, device) and any(levels.index(name) > levels.index(device) for name in have):
         wanted = [device]
     else:
         return [NATIVE], ""

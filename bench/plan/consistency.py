@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from bench.common.errors import unknown
 from bench.convert import formats
+from bench.device.environment import MACHINES
 from bench.measure.loadgen.settings import SEEDS
 from bench.plan.matrix import Matrix
 from bench.plan.tables import Place
@@ -23,6 +24,9 @@ def _references(matrix: Matrix) -> Iterator[Reference]:
     for name, framework in matrix.frameworks.items():
         yield f"frameworks.{name}", "image", "image", [framework.image], matrix.images
         yield f"frameworks.{name}", "format", "format", [framework.format], formats.declared()
+        for arch, need in framework.needs.items():
+            yield f"frameworks.{name}.needs", "arch", "architecture", [arch], MACHINES
+            yield f"frameworks.{name}.needs.{arch}", "isa", "instruction set", [need.isa], matrix.isas
     for name, platform in matrix.platforms.items():
         yield f"platforms.{name}", "isa", "instruction set", [platform.isa], isas
     for name, isa in matrix.isas.items():

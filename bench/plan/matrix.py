@@ -58,8 +58,8 @@ class Platform:
     """A device the results speak of (paper, Table IV).
 
     `threads` 0 means every physical core the process may use; `memory` is what the device has; `isa` is the
-    highest instruction set it has (one of `isas`), to which a better CPU is capped; `qemu_cpu` is
-    the CPU model for emulated smoke runs.
+    highest instruction set it has (one of `isas`), to which a better CPU is capped where a cap exists;
+    `qemu_cpu` is the CPU model for emulated smoke runs.
     """
 
     description: str
@@ -94,11 +94,20 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Need:
+    """The instruction set (one of `isas`) without which a framework runs nothing, and what is known of it."""
+
+    isa: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Framework:
     """An inference framework: the format it runs, the image it lives in, the package whose version is told.
 
     Its code is the file of its name in bench/runtimes. `uncapped` says why no instruction-set cap can be put
-    on it, where none can.
+    on it, where none can. `needs` is what a CPU must have, by architecture; `beyond_paper` are the
+    architectures on which the paper did not measure it.
     """
 
     title: str
@@ -106,11 +115,13 @@ class Framework:
     image: str
     package: str
     uncapped: str = ""
+    needs: dict[str, Need] = field(default_factory=dict)
+    beyond_paper: Annotated[tuple[str, ...], rule(items={"enum": ["amd64", "arm64"]})] = ()
 
 
 @dataclass(frozen=True)
 class Isa:
-    """An instruction-set level; the table's order is ascending.
+    """An instruction-set level; the table's order is ascending, architecture by architecture.
 
     `flags` are the CPU flags (Linux) of a CPU that has it, `environment` is, by framework, what caps
     that framework's kernels to this level; {} for a level that is only recognised, never a cap.

@@ -22,7 +22,9 @@ def show_matrix(session: Session) -> None:
             cells = {(c.scenario, c.batch): all_rounds(session, c, speeds[group]) for c in group.cells}
             words = [minutes(cells[column]) if column in cells else "" for column in columns]
             mark = "" if speeds[group].measured else " (guess)"
-            table.add_row(group.framework, f"{group.method}{mark}", group.isa, *words)
+            beyond = session.arch in session.matrix.frameworks[group.framework].beyond_paper
+            framework = f"{group.framework} (beyond the paper)" if beyond else group.framework
+            table.add_row(framework, f"{group.method}{mark}", group.isa, *words)
         CONSOLE.print(table)
         _show_absent(session, model)
     limit = session.profile_facts.cell_limit

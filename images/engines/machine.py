@@ -26,7 +26,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # What a container over there runs: the modules of the bench that look at a machine, and a question.
 _LOOKING = (
     "__init__.py",
-    *(f"device/{name}.py" for name in ("__init__", "system", "firmware", "machine", "environment")),
+    *(f"device/{name}.py" for name in ("__init__", "system", "arm", "firmware", "machine", "environment")),
 )
 _PROBE = """
 import base64, json, os, platform, sys, tempfile

@@ -14,6 +14,9 @@ X86 = (
 )
 PI = "processor\t: 0\nFeatures\t: fp asimd crc32\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n"
 NEW_ARM = PI.replace("0xd08", "0xfff")
+ORIN, GRACE = PI.replace("0xd08", "0xd42"), PI.replace("0xd08", "0xd4f")
+ON_A_MAC = PI.replace("0x41", "0x61").replace("0xd08", "0x000")
+BIG_LITTLE = PI.replace("0xd08", "0xd05") * 4 + PI.replace("0xd08", "0xd0b").replace("crc32", "asimddp") * 4
 
 
 def stage(root: Path, files: dict[str, str]) -> Path:
@@ -30,6 +33,10 @@ def stage(root: Path, files: dict[str, str]) -> Path:
         (X86, "Intel(R) Xeon(R) Platinum 8280", ["avx2", "avx512_vnni", "sse2"]),
         (PI, "Cortex-A72", ["asimd", "crc32", "fp"]),
         (NEW_ARM, "ARM implementer 0x41 part 0xfff", ["asimd", "crc32", "fp"]),
+        (ORIN, "Cortex-A78AE", ["asimd", "crc32", "fp"]),
+        (GRACE, "Neoverse-V2", ["asimd", "crc32", "fp"]),
+        (ON_A_MAC, "Apple (virtual machine)", ["asimd", "crc32", "fp"]),
+        (BIG_LITTLE, "Cortex-A55 + Cortex-A76", ["asimd", "fp"]),  # what a thread may meet anywhere
         ("", "unknown", []),
     ],
 )

@@ -45,10 +45,23 @@ def test_a_combination_without_cells_says_why() -> None:
     assert "Table III" in absent["onnxruntime", "FP16"]
 
 
-def test_openvino_is_absent_on_the_pi_with_its_reason() -> None:
-    found = plan(MATRIX, "rpi4", "quick", "arm64", Filters())
-    assert "openvino" not in {cell.framework for cell in found.cells}
-    assert any(row.framework == "openvino" and "arm64" in row.reason for row in found.absent)
+@pytest.mark.parametrize(
+    ("platform", "flags", "there"),
+    [
+        ("rpi4", (), False),  # emulated: the device is known
+        ("rpi4", ("asimd", "asimddp"), False),  # a Pi 5 that stands for it
+        ("rpi5", (), True),
+        ("host", ("asimd",), False),  # a Pi 4 is its own host
+        ("host", ("asimd", "asimddp"), True),
+        ("host", (), True),  # not told
+    ],
+)
+def test_openvino_on_arm64_wants_dot_products(platform: str, flags: tuple[str, ...], there: bool) -> None:
+    found = plan(MATRIX, platform, "quick", "arm64", Filters(), flags)
+    assert ("openvino" in {cell.framework for cell in found.cells}) is there
+    assert {cell.isa for cell in found.cells} == {"native"}, "no level of Arm is a cap"
+    told = {row.reason for row in found.absent if (row.framework, row.method) == ("openvino", "FP32")}
+    assert told == (set() if there else {MATRIX.frameworks["openvino"].needs["arm64"].reason})
 
 
 def test_filters_narrow_and_ignore_case() -> None:
