@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def is_linux() -> bool:
@@ -53,6 +54,20 @@ def machine() -> str:
     if not is_linux() and said == "x86_64" and sysctl("sysctl.proc_translated") == "1":
         return "arm64"
     return said
+
+
+def emulated(root: Path = Path("/")) -> bool:
+    """Whether another architecture's kernel runs this process, through QEMU: its timings say nothing.
+
+    Linux tells its own architecture since 6.1; before, /proc/cpuinfo of an x86 names a vendor, Arm's does not.
+    """
+    if not is_linux():
+        return False
+    kernel, own = root / "proc/sys/kernel/arch", platform.machine()
+    if kernel.exists():
+        return kernel.read_text(encoding="ascii").strip() != own
+    on_x86 = "vendor_id" in (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    return on_x86 != (own == "x86_64")
 
 
 def bits() -> int:

@@ -113,8 +113,8 @@ class Session:
 
     @property
     def emulated(self) -> bool:
-        """Whether the platform's instructions are not the machine's."""
-        return self.arch != self.workbench.machine.arch
+        """Whether the platform's instructions are not the machine's own."""
+        return self.arch != self.workbench.machine.arch or self.workbench.machine.emulated
 
     @property
     def performance(self) -> bool:

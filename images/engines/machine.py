@@ -38,14 +38,14 @@ cores = environment.cores(system.cores())
 print(json.dumps({{"cpu": environment.cpu(), "cpus": cores.cpus, "cpus_why": cores.why,
     "governor": machine.Sensors().read().governor, "machine": system.machine(),
     "memory": system.memory(), "kernel": platform.release(),
-    "boot": machine.text_of(machine.Path({boot!r}))}}))
+    "boot": machine.text_of(machine.Path({boot!r})), "emulated": system.emulated()}}))
 """
 
 
 @dataclass(frozen=True)
 class Machine:
     """A machine's facts. `cpus` are the logical CPUs a run may use, one a core, and `cpus_why` says why
-    these; `arch` is Docker's word, `boot` is the kernel's boot id: two engines with the same one share a
+    these; `arch` is Docker's word, `emulated` says that its kernel is another's, `boot` is the kernel's boot id: two engines with the same one share a
     machine."""
 
     name: str
@@ -59,6 +59,7 @@ class Machine:
     governor: str | None
     boot: str
     cpus_why: str = ""
+    emulated: bool = False
 
     def document(self) -> dict[str, Any]:
         """The machine as run.json has it."""
@@ -83,6 +84,7 @@ def local() -> Machine:
         Sensors().read().governor,
         text_of(_BOOT),
         cores.why,
+        system.emulated(),
     )
 
 
@@ -107,6 +109,7 @@ def probe(name: str, system: str, run: Callable[[Sequence[str]], str]) -> Machin
             told["governor"],
             told["boot"],
             told["cpus_why"],
+            told["emulated"],
         )
     except (ValueError, KeyError, IndexError, TypeError):
         raise EngineError(

@@ -131,6 +131,7 @@ class NativeEngine:
                 "PYTHONPATH": f"{site}{os.pathsep}{self._workspace.root}",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONUNBUFFERED": "1",
+                **_emulation(request),
                 **request.env,
             }
             process = subprocess.Popen(
@@ -156,6 +157,12 @@ class NativeEngine:
                 f"engine native runs on {own} only, and cannot emulate {arch}",
                 remedy="use --engine docker, with QEMU for a foreign architecture",
             )
+
+
+def _emulation(request: Request) -> dict[str, str]:
+    """QEMU's CPU model for a process that it runs: the platform's, else the one that runs this process."""
+    model = request.emulate_cpu or os.environ.get("QEMU_CPU", "")
+    return {"QEMU_CPU": model} if model else {}
 
 
 def _child(cpus: Sequence[int] | None) -> Callable[[], None]:
