@@ -59,7 +59,7 @@ def machine() -> str:
 def emulated(root: Path = Path("/")) -> bool:
     """Whether another architecture's kernel runs this process, through QEMU: its timings say nothing.
 
-    Linux tells its own architecture since 6.1; before, /proc/cpuinfo of an x86 names a vendor, Arm's does not.
+    Linux tells its own architecture since 6.1; an older one's /proc/cpuinfo names a vendor on x86 alone.
     """
     if not is_linux():
         return False

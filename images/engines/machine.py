@@ -45,8 +45,8 @@ print(json.dumps({{"cpu": environment.cpu(), "cpus": cores.cpus, "cpus_why": cor
 @dataclass(frozen=True)
 class Machine:
     """A machine's facts. `cpus` are the logical CPUs a run may use, one a core, and `cpus_why` says why
-    these; `arch` is Docker's word, `emulated` says that its kernel is another's, `boot` is the kernel's boot id: two engines with the same one share a
-    machine."""
+    these; `arch` is Docker's word, and `emulated` says that the kernel is another architecture's; `boot` is
+    the kernel's boot id: two engines with the same one share a machine."""
 
     name: str
     arch: str

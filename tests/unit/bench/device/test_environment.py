@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
 
-from bench.device import environment
+from bench.device import environment, system
 
 X86 = (
     "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Platinum 8280\n"
@@ -42,6 +43,24 @@ def stage(root: Path, files: dict[str, str]) -> Path:
 )
 def test_cpu_of_either_architecture(tmp_path: Path, text: str, model: str, flags: list[str]) -> None:
     assert environment.cpu(stage(tmp_path, {"proc/cpuinfo": text})) == (model, flags)
+
+
+@pytest.mark.parametrize(
+    ("machine", "files", "emulated"),
+    [
+        ("aarch64", {"proc/sys/kernel/arch": "aarch64\n", "proc/cpuinfo": PI}, False),
+        ("aarch64", {"proc/sys/kernel/arch": "x86_64\n", "proc/cpuinfo": PI}, True),
+        ("x86_64", {"proc/sys/kernel/arch": "aarch64\n", "proc/cpuinfo": PI}, True),
+        ("aarch64", {"proc/cpuinfo": f"vendor_id : GenuineIntel\n{X86}"}, True),  # before Linux 6.1
+        ("aarch64", {"proc/cpuinfo": PI}, False),
+        ("x86_64", {"proc/cpuinfo": f"vendor_id : GenuineIntel\n{X86}"}, False),
+    ],
+)
+def test_a_process_knows_that_it_is_emulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, files: dict[str, str], emulated: bool
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert system.emulated(stage(tmp_path, files)) is emulated
 
 
 def test_emulation_does_not_repeat_the_hosts_cpu(tmp_path: Path) -> None:
