@@ -76,7 +76,7 @@ class Desktop:
     def run(self, image: str, command: Sequence[str], **_: Any) -> bytes:
         [*options, code] = command[1:]
         done = subprocess.run([sys.executable, *options, ARM64 + code], capture_output=True, check=True)
-        return done.stdout
+        return done.stdout.replace(b'"emulated": true', b'"emulated": false')  # that Linux's kernel is arm64
 
     def close(self) -> None:
         self.closed = True
