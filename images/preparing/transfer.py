@@ -1,4 +1,4 @@
-"""Carry prepared artifacts between machines as one archive, so that a Pi never needs a converter.
+"""Carry prepared artifacts between machines as one archive, so that a Pi can run what a Xeon ran.
 
 The archive is a gzipped tar: `manifest.json` (index entries by recipe key, with every hash), then
 `<recipe key>/<file>`. The same artifacts give the same bytes. Nothing is believed on import: each
