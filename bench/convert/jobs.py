@@ -1,4 +1,4 @@
-"""Jobs in child processes, two at a time, each on cores of its own.
+"""Jobs in child processes, two at a time where there is memory, each on cores of its own.
 
 Converters keep the memory they took, and one that is killed or fails in C++ takes its process down: so both
 go no further than a job. Most of a conversion uses one core, and threads of two frameworks that share cores
@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 Step = TypeVar("Step")
 Send = Callable[[Mapping[str, Any]], None]
 
-#: Jobs at a time; a job of the largest model takes 4 to 5 GB.
+#: Jobs at a time, where memory has room for them.
 _WORKERS = 2
 _PR_SET_PDEATHSIG = 1
 _FORK = multiprocessing.get_context("fork")
@@ -35,11 +35,13 @@ class Job(Generic[Step]):
     """Steps to take one after the other in one process, once all jobs are done that `blocks` names.
 
     `stage` and `subject` order jobs: one waits for those of an earlier stage with its subject, or with "any".
+    `memory` is what its process takes at most, in bytes.
     """
 
     stage: int
     subject: str
     steps: list[Step]
+    memory: int = 0
 
     def waits_for(self, other: Job[Step]) -> bool:
         """Whether this job starts from what the other makes."""
@@ -53,6 +55,7 @@ class Crew(Generic[Step]):
     order, and any number marked {"event": "progress"}. `receive(step, message)` gets them in this process;
     for a step at which the child died the message is {"event": "error", "message": why}, and a new child
     goes on with the step after it. `scratch`, a directory in `parent`, is there as long as the child.
+    Jobs run beside others only where `room` bytes hold the memory of them all.
     """
 
     def __init__(
@@ -60,10 +63,12 @@ class Crew(Generic[Step]):
         work: Callable[[Sequence[Step], Path, Send], None],
         receive: Callable[[Step, Mapping[str, Any]], None],
         parent: Path,
+        room: int,
     ) -> None:
         self._work = work
         self._receive = receive
         self._parent = parent
+        self._room = room
         cores = sorted(os.sched_getaffinity(0))
         self._idle = [set(cores[start::_WORKERS]) for start in range(min(_WORKERS, len(cores)))]
 
@@ -74,7 +79,8 @@ class Crew(Generic[Step]):
             while waiting or running:
                 for job in list(waiting):
                     busy = [child.job for child in running.values()]
-                    if self._idle and not any(map(job.waits_for, [*waiting, *busy])):
+                    fits = sum(one.memory for one in [*busy, job]) <= self._room or not busy
+                    if self._idle and fits and not any(map(job.waits_for, [*waiting, *busy])):
                         waiting.remove(job)
                         child = _Child(job, self._idle.pop(), self._work, self._parent)
                         running[child.messages] = child

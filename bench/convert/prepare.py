@@ -51,16 +51,24 @@ def main(spec_path: str, emit: Emit) -> int:
             failed += message["event"] == "error"
             emit({**message, **{name: getattr(recipe, name) for name in _NAMES}})
 
-        jobs = _jobs(wanted.missing(spec))
+        memory = spec["memory"]
+        jobs = _jobs(wanted.missing(spec), memory["needs"])
         work = functools.partial(_make, spec, os.sched_getaffinity(0))
-        Crew(work, receive, cache / "artifacts").run(jobs)
+        Crew(work, receive, cache / "artifacts", min(memory["room"], _available())).run(jobs)
     return 1 if failed else 0
 
 
-def _jobs(missing: Sequence[Recipe]) -> list[Job[Recipe]]:
+def _available() -> int:
+    """The memory in bytes that nobody takes at this moment."""
+    text = Path("/proc/meminfo").read_text(encoding="ascii")
+    return int(text.partition("MemAvailable:")[2].split()[0]) * 1024
+
+
+def _jobs(missing: Sequence[Recipe], needs: Mapping[str, int]) -> list[Job[Recipe]]:
     """One job for a model's weights and reference, and one for what a format makes of them.
 
-    Artifacts of a format that needs a process to itself have a job each.
+    Artifacts of a format that needs a process to itself have a job each. `needs` is what a job of a model
+    takes of memory at most, in bytes.
     """
     jobs: dict[tuple[str, int, str, str], Job[Recipe]] = {}
     for recipe in missing:
@@ -68,7 +76,8 @@ def _jobs(missing: Sequence[Recipe]) -> list[Job[Recipe]]:
         converting = stage == _CONVERTING
         alone = converting and formats.declared()[recipe.format].alone
         key = (recipe.model, stage, recipe.format if converting else "", recipe.key if alone else "")
-        jobs.setdefault(key, Job(stage, recipe.model, [])).steps.append(recipe)
+        job = Job(stage, recipe.model, list[Recipe](), needs.get(recipe.model, 0))
+        jobs.setdefault(key, job).steps.append(recipe)
     return list(jobs.values())
 
 

@@ -53,6 +53,11 @@ class Wheels:
     exclude: tuple[str, ...] = ()
 
 
+def _bytes(text: str) -> int:
+    """The bytes of "8GiB" or "1200MiB"."""
+    return int(text[:-3]) << (30 if text.endswith("GiB") else 20)
+
+
 @dataclass(frozen=True)
 class Platform:
     """A device the results speak of (paper, Table IV).
@@ -74,10 +79,7 @@ class Platform:
     @property
     def memory_bytes(self) -> int | None:
         """The memory of the device in bytes, or None where the matrix does not say."""
-        if not self.memory:
-            return None
-        unit = 1 << 30 if self.memory.endswith("GiB") else 1 << 20
-        return int(self.memory[:-3]) * unit
+        return _bytes(self.memory) if self.memory else None
 
 
 @dataclass(frozen=True)
@@ -136,17 +138,24 @@ class Isa:
 class Model:
     """A network: `input` is one sample's shape (C, H, W); `profiles` are those that include it.
 
-    `imagenet` is the SHA-256 of torchvision's file (hex; the first 8 digits are what torchvision itself
-    publishes), `zoo` what each format's own published file is (section III-B).
+    `converting` is the largest resident set of a process that makes its artifacts, as measured; "" where that
+    is not known. `imagenet` is the SHA-256 of torchvision's file (hex; the first 8 digits are what
+    torchvision itself publishes), `zoo` what each format's own published file is (section III-B).
     """
 
     title: str
     gmacs: Annotated[float, rule(minimum=0)]
     input: Annotated[tuple[int, ...], rule(items={"minimum": 1}, minItems=3, maxItems=3)]
     classes: Annotated[int, rule(minimum=2)]
+    converting: Annotated[str, rule(pattern="^$|^[1-9][0-9]*(MiB|GiB)$")] = ""
     profiles: tuple[str, ...] = ()
     imagenet: Annotated[str, rule(pattern="^$|^[0-9a-f]{8,64}$")] = ""
     zoo: dict[str, Published] = field(default_factory=dict)
+
+    @property
+    def converting_bytes(self) -> int:
+        """What one of its converters takes of memory at most, in bytes; 0 where that is not known."""
+        return _bytes(self.converting) if self.converting else 0
 
 
 @dataclass(frozen=True)

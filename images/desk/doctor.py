@@ -12,6 +12,7 @@ from bench.common.errors import EngineError, UsageError
 from bench.device import environment, firmware, system
 from bench.device.machine import Reading, Sensors
 from bench.plan import reading
+from bench.plan.matrix import Matrix
 from images.choosing.session import Session
 from images.desk import line, verdict
 from images.engines import distribution, machine
@@ -19,7 +20,9 @@ from images.engines.docker.context import elsewhere, own
 from images.engines.docker.engine import DockerEngine
 from images.engines.docker.remote import RemoteEngine
 from images.engines.emulation import Fact, emulation
+from images.engines.machine import Machine
 from images.making.bytecode import image_python
+from images.preparing import room
 from images.running.relay import firmware_word
 from images.say import CONSOLE
 from images.workspace import PYTHON, Workspace, size
@@ -43,7 +46,7 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
             "makes the base image from Debian packages",
             distribution.mmdebstrap(system.os_release()),
         ),
-        *_processor(),
+        *_processor(reading.load(workspace.root / "matrix.toml")),
         _space("disk for .cache", workspace.root, NEED_CACHE),
     ]
 
@@ -108,7 +111,7 @@ def _tool(name: str, purpose: str, remedy: str) -> Fact:
     )
 
 
-def _processor() -> Iterator[Fact]:
+def _processor(matrix: Matrix) -> Iterator[Fact]:
     model, flags = environment.cpu()
     has = [flag for flag in FLAGS if flag in flags]
     yield Fact("processor", model)
@@ -130,26 +133,20 @@ def _processor() -> Iterator[Fact]:
             "numbers vary less with: cpupower frequency-set --governor performance",
         )
     yield throttling(now)
-    yield memory(machine.local().memory_bytes, environment.memory_limit())
+    yield memory(machine.local(), matrix)
 
 
-def memory(physical: int, limit: int | None) -> Fact:
+def memory(here: Machine, matrix: Matrix) -> Fact:
     """Return how much memory the kit may use, and what that is too little for."""
-    usable = _usable(physical, limit)
-    told = size(usable) if usable == physical else f"{size(usable)}: this cgroup's limit, of {size(physical)}"
-    if usable >= verdict.MEMORY:
+    usable = room.usable(here)
+    of = "" if usable == here.memory_bytes else f": this cgroup's limit, of {size(here.memory_bytes)}"
+    told = f"{size(usable)}{of}"
+    large = room.too_large(matrix, list(matrix.models), room.room(here))
+    if not large:
         return Fact("memory", told)
-    return Fact(
-        "memory",
-        told,
-        "warn",
-        f"preparing the three models takes {size(verdict.MEMORY)}, {verdict.SMALL} alone about "
-        f"{size(verdict.SMALL_MEMORY)}: raise the limit, or invoke models --import FILE",
-    )
-
-
-def _usable(physical: int, limit: int | None) -> int:
-    return min(physical, limit or physical)
+    needs = ", ".join(f"{size(matrix.models[name].converting_bytes)} for {name}" for name in large)
+    remedy = f"converters take {needs}: raise the limit, or invoke models --import FILE"
+    return Fact("memory", told, "warn", remedy)
 
 
 def throttling(now: Reading) -> Fact:
@@ -187,8 +184,9 @@ def show_doctor(root: Path, hosts: Sequence[str]) -> None:
     for fact in facts:
         table.add_row(MARKS[fact.status], fact.name, fact.value, fact.remedy)
     CONSOLE.print(table)
-    usable = _usable(machine.local().memory_bytes, environment.memory_limit())
     session = Session.open(root, line.no_flags())
-    footing = verdict.look(session, facts, memory=usable, elsewhere=bool(hosts or elsewhere()))
+    footing = verdict.look(
+        session, facts, there=room.room(machine.local()), elsewhere=bool(hosts or elsewhere())
+    )
     command = " ".join(["./invoke build run", *(f"--host {host}" for host in hosts)])
     CONSOLE.print(verdict.verdict(footing, command), highlight=False, soft_wrap=True)

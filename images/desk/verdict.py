@@ -7,8 +7,8 @@ minutes on two cores. What is there already costs nothing, and measuring is pred
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.common.errors import ArtifactError, BuildError, EngineError
@@ -20,14 +20,13 @@ from images.engines.emulation import Fact
 from images.making import base
 from images.making.wheelhouse import site_of
 from images.preparing.prepare import available
+from images.preparing.room import too_large
 from images.running import forecast
 from images.workspace import size
 
 IMAGES = 3.7e9  # bytes in the engine: five images
 WHEELS, ARTIFACTS = 4.4e9, 4.9e9  # bytes in .cache: wheels and what they unpack to; artifacts and data
 BUILDING, PREPARING = 120.0, 540.0  # seconds: the images, and all 36 artifacts
-MEMORY, SMALL_MEMORY = 9e9, 4e9  # bytes: preparing the three models at once, and MobileNetV2 alone
-SMALL = "mobilenet_v2"
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,9 @@ class Footing:
     """What decides it. `engine` is "docker", "native" or "" for none; what is in the way of one, or of the
     images' base, is a finding with its remedy.
 
-    `unmade` are the models with artifacts to make, `share` how many of all artifacts that is; `cells` is the
-    predicted time of measuring, None where another machine measures.
+    `unmade` are the models with artifacts to make, `share` how many of all artifacts that is; `too_large`
+    says why of those whose converters do not fit into memory; `cells` is the predicted time of measuring,
+    None where another machine measures.
     """
 
     engine: str
@@ -44,8 +44,8 @@ class Footing:
     no_base: Fact | None = None
     wheels: bool = False
     unmade: tuple[str, ...] = ()
+    too_large: Mapping[str, str] = field(default_factory=dict)
     share: float = 1.0
-    memory: float = 16e9
     free: float = 100e9
     cells: float | None = 0.0
 
@@ -70,14 +70,12 @@ def verdict(footing: Footing, command: str = "./invoke build run") -> str:
     if footing.no_base:
         why = f"{not_yet}: there is no {footing.no_base.name} to make the images' base with"
         raise BuildError(why, remedy=f"first {footing.no_base.remedy}")
-    need = MEMORY if set(footing.unmade) - {SMALL} else SMALL_MEMORY
-    if footing.unmade and footing.memory < need:
-        smaller = f"{command} --model {SMALL} (about {size(SMALL_MEMORY)}), or " if need == MEMORY else ""
-        fits = smaller if footing.memory >= SMALL_MEMORY else ""
+    if footing.too_large:
+        fits = [name for name in footing.unmade if name not in footing.too_large]
+        others = f"{command} --model {','.join(fits)}, or " if fits else ""
         raise ArtifactError(
-            f"{not_yet}: preparing the models needs about {size(need)} of memory, here are "
-            f"{size(footing.memory)}",
-            remedy=f"{fits}invoke models --import FILE with artifacts made elsewhere",
+            f"{not_yet}: " + "; ".join(f"{name}: {why}" for name, why in footing.too_large.items()),
+            remedy=f"{others}invoke models --import FILE with artifacts made elsewhere",
         )
     if footing.free < footing.bytes:
         raise BuildError(
@@ -90,8 +88,11 @@ def verdict(footing: Footing, command: str = "./invoke build run") -> str:
     return f"`{command}` will work here: {footing.engine}, {minutes}, about {footing.bytes / 1e9:.0f} GB"
 
 
-def look(session: Session, facts: Sequence[Fact], *, memory: float, elsewhere: bool) -> Footing:
-    """What this machine stands on: `facts` are doctor's, of which the first engine is this machine's own."""
+def look(session: Session, facts: Sequence[Fact], *, there: int, elsewhere: bool) -> Footing:
+    """What this machine stands on: `facts` are doctor's, of which the first engine is this machine's own.
+
+    `there` is the memory in bytes that converters may take.
+    """
     engine, *others = [fact for fact in facts if fact.name == "container engine"]
     native, maker = (
         next(one for one in facts if one.name == name) for name in ("engine native", "mmdebstrap")
@@ -106,16 +107,17 @@ def look(session: Session, facts: Sequence[Fact], *, memory: float, elsewhere: b
     own = machine.local().arch
     names = [*{here.matrix.frameworks[cell.framework].image for cell in here.plan.cells}, "prepare"]
     sites = [site_of(workspace, name, images[name], own) for name in names if own in images[name].arches]
-    everything, there = groups(here.plan), available(here)
+    everything, made = groups(here.plan), available(here)
+    unmade = tuple(dict.fromkeys(group.model for group in everything if group not in made))
     layer = base.layer_of(here.matrix.base, own, workspace)
     return Footing(
         kind,
         None,
         None if kind == "native" or layer.is_file() or maker.status == "ok" else maker,
         all(site.is_dir() for site in sites),
-        tuple(dict.fromkeys(group.model for group in everything if group not in there)),
-        1 - len(there) / max(1, len(everything)),
-        memory,
+        unmade,
+        too_large(here.matrix, unmade, there),
+        1 - len(made) / max(1, len(everything)),
         shutil.disk_usage(_existing(workspace.cache)).free,
         None if elsewhere else forecast.seconds(here, *forecast.affordable(here)),
     )

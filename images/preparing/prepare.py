@@ -21,8 +21,10 @@ from images.choosing.session import Session
 from images.engines.engine import Mount, Request
 from images.making import lock
 from images.making.bench_files import PREPARE
+from images.preparing import room
 from images.preparing.files import gather
 from images.say import CONSOLE
+from images.workspace import size
 
 TIMEOUT = 3600.0
 
@@ -70,10 +72,10 @@ def prepare(session: Session) -> Prepared:
         CONSOLE.print(f"dataset: {note}", highlight=False, soft_wrap=True)
     spec = specification(session, str(session.workspace.cache))
     todo = missing(session)
-    reasons: dict[str, str] = {}
-    if todo:
+    reasons = _left_out(session, todo)
+    if todo := [one for one in todo if label(one) not in reasons]:
         CONSOLE.print(f"prepare: {len(todo)} artifacts to make")
-        reasons = _make(session, spec, todo)
+        reasons |= _make(session, spec, todo)
     seconds = time.monotonic() - started if todo else 0.0
     return _collect(session, spec, reasons, seconds)
 
@@ -86,6 +88,28 @@ def build(session: Session, *, quiet: bool = False) -> None:
 def missing(session: Session) -> list[Recipe]:
     """What the plan needs and the cache lacks."""
     return wanted.missing(specification(session, str(session.workspace.cache)))
+
+
+def label(recipe: Recipe) -> str:
+    """What prepare's events call a recipe."""
+    return f"{recipe.format} {recipe.method} {recipe.model}"
+
+
+def _left_out(session: Session, todo: list[Recipe]) -> dict[str, str]:
+    """Say which models take too much memory to be made here, or all of it; why, by label, for the first."""
+    models = [name for name in session.matrix.models if any(one.model == name for one in todo)]
+    there = room.room(session.workbench.own)
+    too_large = room.too_large(session.matrix, models, there)
+    for name, why in too_large.items():
+        told = f"[red]not made[/]  {session.matrix.models[name].title}: {why}"
+        CONSOLE.print(f"{told}; {room.elsewhere(session, [name])}", highlight=False, soft_wrap=True)
+    for name in models:
+        need = session.matrix.models[name].converting_bytes
+        if name not in too_large and 2 * need > there:
+            told = f"{session.matrix.models[name].title}: its converters take up to {size(need)} of the "
+            told += f"{size(there)} that are there, so one runs at a time"
+            CONSOLE.print(f"{told}; or {room.elsewhere(session, [name])}", highlight=False, soft_wrap=True)
+    return {label(one): too_large[one.model] for one in todo if one.model in too_large}
 
 
 def available(session: Session) -> dict[Group, Artifact]:
@@ -146,7 +170,10 @@ def _make(session: Session, spec: dict[str, Any], todo: list[Recipe]) -> dict[st
     path = cache / "specs" / "prepare.json"
     own = lock.read(session.workspace.lock(PREPARE, here.arch)).digest
     told = {"data": data, "cache": str(inside), "maker": {"arch": here.arch, "lock": own}}
-    files.replace(path, json.dumps({**spec, **sources, **told}))
+    needs = {name: one.converting_bytes for name, one in session.matrix.models.items()}
+    memory = {"room": room.room(here), "needs": needs}
+    models = list(dict.fromkeys(one.model for one in todo if one.model != "any"))
+    files.replace(path, json.dumps({**spec, **sources, **told, "models": models, "memory": memory}))
     request = Request(
         PREPARE,
         here.arch,
@@ -190,13 +217,13 @@ class _Watch:
                 self._task = self._bar.add_task(f"reading the {event['what']}", total=event["total"])
             self._bar.update(self._task, completed=event["done"])
             return
-        label = f"{event['format']} {event['method']} {event['model']}"
+        what = f"{event['format']} {event['method']} {event['model']}"
         if event["event"] == "artifact":
             self._done += 1
-            CONSOLE.print(f"  {self._done:>3}/{self._total}  {label}  {event['seconds']:.1f} s")
+            CONSOLE.print(f"  {self._done:>3}/{self._total}  {what}  {event['seconds']:.1f} s")
         else:
-            self.reasons[label] = event["message"]
-            CONSOLE.print(f"  [red]failed[/]  {label}: {event['message']}", highlight=False)
+            self.reasons[what] = event["message"]
+            CONSOLE.print(f"  [red]failed[/]  {what}: {event['message']}", highlight=False)
 
 
 def _found(cache: Path, spec: dict[str, Any]) -> dict[tuple[str, str, str], Artifact]:

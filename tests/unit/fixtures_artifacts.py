@@ -26,6 +26,7 @@ def make_spec(cache: Path, **changes: Any) -> dict[str, Any]:
         "lock": "0" * 64,
         "seed": 1,
         "maker": {"arch": "amd64", "lock": "0" * 64},
+        "memory": {"room": 1 << 33, "needs": {}},
     }
     return {**spec, **changes}
 

@@ -35,9 +35,9 @@ def work(steps: Sequence[str], scratch: Path, send: Send) -> None:
         send({"event": "made", "step": step, "pid": os.getpid(), "time": time.monotonic()})
 
 
-def run(tmp_path: Path, *jobs: Job[str]) -> list[tuple[str, Message]]:
+def run(tmp_path: Path, *jobs: Job[str], room: int = 0) -> list[tuple[str, Message]]:
     received: list[tuple[str, Message]] = []
-    Crew(work, lambda step, message: received.append((step, message)), tmp_path).run(jobs)
+    Crew(work, lambda step, message: received.append((step, message)), tmp_path, room).run(jobs)
     assert list(tmp_path.iterdir()) == [], "scratch directories go with their process"
     return [(step, message) for step, message in received if message["event"] != "progress"]
 
@@ -82,7 +82,7 @@ def test_an_interruption_leaves_no_process_behind(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Crew(work, receive, tmp_path).run([Job(0, "a", ["one", "slow"])])
+        Crew(work, receive, tmp_path, 0).run([Job(0, "a", ["one", "slow"])])
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
@@ -93,7 +93,7 @@ def test_temporary_files_of_a_job_go_to_its_scratch_directory(tmp_path: Path) ->
         send({"event": "made", "same": tempfile.gettempdir() == os.environ["TMPDIR"] == str(scratch)})
 
     received: list[Message] = []
-    Crew(look, lambda step, message: received.append(message), tmp_path).run([Job(0, "a", ["one"])])
+    Crew(look, lambda step, message: received.append(message), tmp_path, 0).run([Job(0, "a", ["one"])])
     assert received[0]["same"]
 
 
@@ -105,6 +105,24 @@ def test_jobs_side_by_side_share_no_core(tmp_path: Path) -> None:
 
     received: list[Message] = []
     jobs = [Job(0, "a", ["one"]), Job(0, "b", ["two"])]
-    Crew(look, lambda step, message: received.append(message), tmp_path).run(jobs)
+    Crew(look, lambda step, message: received.append(message), tmp_path, 0).run(jobs)
     assert not received[0]["cores"] & received[1]["cores"]
     assert received[0]["cores"] | received[1]["cores"] == os.sched_getaffinity(0)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core runs one job at a time")
+@pytest.mark.parametrize(("room", "together"), [(10, True), (9, False), (1, False)])
+def test_jobs_run_beside_each_other_where_memory_has_room_for_both(
+    tmp_path: Path, room: int, together: bool
+) -> None:
+    spans: dict[str, list[float]] = {}
+
+    def span(steps: Sequence[str], scratch: Path, send: Send) -> None:
+        started = time.monotonic()
+        time.sleep(0.5)
+        send({"event": "made", "span": [started, time.monotonic()]})
+
+    jobs = [Job(0, "a", ["one"], 5), Job(0, "b", ["two"], 5)]
+    Crew(span, lambda step, message: spans.update({step: message["span"]}), tmp_path, room).run(jobs)
+    (_, ended), (started, _) = sorted(spans.values())
+    assert (started < ended) is together, "and a job larger than the room runs all the same, alone"

@@ -95,7 +95,9 @@ def test_torchscript_has_a_process_to_itself_and_others_share_one(tmp_path: Path
         {"format": "torchscript", "method": "INT8-SQ"},
     ]
     spec = make_spec(tmp_path / "cache", wanted=wanted, models=["mobilenet_v2"])
-    jobs = [[(recipe.format, recipe.method) for recipe in job.steps] for job in prepare._jobs(missing(spec))]
+    jobs = [
+        [(recipe.format, recipe.method) for recipe in job.steps] for job in prepare._jobs(missing(spec), {})
+    ]
     assert [("torchscript", "FP32")] in jobs
     assert [("torchscript", "INT8-SQ")] in jobs
     assert [("tflite", "FP32"), ("tflite", "INT16x8"), ("tflite", "FP16")] in jobs

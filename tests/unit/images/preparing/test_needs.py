@@ -11,13 +11,16 @@ import pytest
 from fixtures_artifacts import fake
 
 from bench.convert import wanted
+from bench.device import environment
 from bench.plan import reading
 from bench.plan.cells import Filters
+from bench.store.recipes import Recipe
 from images.choosing.session import Session
 from images.choosing.workbench import Workbench
 from images.engines import machine
 from images.engines.engine import Ready
-from images.preparing.prepare import build, specification
+from images.preparing import prepare as module
+from images.preparing.prepare import build, prepare, specification
 from images.workspace import Workspace
 
 ROOT = Path(__file__).parents[4]
@@ -71,3 +74,42 @@ def test_prepare_is_built_only_where_an_artifact_is_missing(
     built(session).clear()
     build(session, quiet=True)
     assert built(session) == ["tflite"]
+
+
+@pytest.mark.parametrize(
+    ("memory", "made", "told"),
+    [
+        (3_900_000_000, {"mobilenet_v2"}, "invoke models --platform rpi4 --model vgg19 --export FILE"),
+        (8_200_000_000, {"mobilenet_v2", "vgg19"}, "one runs at a time; or on a machine with more memory"),
+        (16_000_000_000, {"mobilenet_v2", "vgg19"}, ""),
+    ],
+)
+def test_a_model_that_memory_does_not_hold_is_left_out_and_says_how_else_to_get_it(
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    memory: int,
+    made: set[str],
+    told: str,
+) -> None:
+    here = replace(machine.local(), arch="arm64", memory_bytes=memory)
+    monkeypatch.setattr(machine, "local", lambda: here)
+    monkeypatch.setattr(environment, "memory_limit", lambda: None)
+    session = replace(session, filters=replace(session.filters, models=("mobilenet_v2", "vgg19")))
+    asked: set[str] = set()
+
+    def make(one: Session, spec: dict[str, Any], todo: list[Recipe]) -> dict[str, str]:
+        asked.update(recipe.model for recipe in todo)
+        for recipe in todo:
+            fake(one.workspace.cache, recipe)
+        return {}
+
+    monkeypatch.setattr(module, "_make", make)
+    prepared = prepare(session)
+    assert asked - {"any"} == made
+    assert {group.model for group in prepared.artifacts} == made
+    assert all("5.98 GB of memory" in why for why in prepared.failed.values())
+    assert {group.model for group in prepared.failed} == {"mobilenet_v2", "vgg19"} - made
+    said = " ".join(capsys.readouterr().out.split())
+    assert told in said
+    assert ("VGG-19: its converters take" in said) is bool(told)
