@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from bench.convert import formats
 from bench.convert.formats import Format
+from bench.plan.published import Published
 from bench.plan.tables import rule
 from bench.runtimes.isa import NATIVE
 
@@ -286,26 +287,3 @@ class Matrix:
             return None
         facts = self.frameworks[framework]
         return given.get("*", f"{facts.title} runs {facts.format} files, and none is made by {method}")
-
-
-KINDS = ("torch", "keras", "onnx")
-
-
-@dataclass(frozen=True)
-class Published:
-    """One published file of weights: whose format, what its content is, where it is.
-
-    `kind` "torch" is torchvision's checkpoint, "keras" Keras Applications' HDF5 file (for these two the
-    publisher's package knows the `url`), "onnx" a model of the ONNX model zoo. The content is named by its
-    `sha256`, or by the beginning of it or the `md5` where the publisher gives no more.
-    """
-
-    kind: Annotated[str, rule(enum=list(KINDS))]
-    sha256: Annotated[str, rule(pattern="^$|^[0-9a-f]{8,64}$")] = ""
-    md5: Annotated[str, rule(pattern="^$|^[0-9a-f]{32}$")] = ""
-    url: str = ""
-
-    @property
-    def pin(self) -> str:
-        """What the content must hash to: the SHA-256 (or its beginning), else "md5:" and the MD5."""
-        return self.sha256 or f"md5:{self.md5}"

@@ -17,7 +17,7 @@ from typing import Any
 from bench.common import files as disk
 from bench.common.errors import ArtifactError, UsageError, unknown
 from bench.common.hashing import sha256_file
-from bench.plan.matrix import Published
+from bench.plan.published import Published
 
 SOURCES = ("probe", "imagenet", "zoo", "file")
 SUFFIXES = (".safetensors", ".pth", ".pt")

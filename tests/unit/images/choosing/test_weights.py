@@ -18,7 +18,7 @@ from bench.common import hashing
 from bench.common.errors import ArtifactError, UsageError
 from bench.convert import formats, publishers
 from bench.convert.wanted import recipes, starting_point
-from bench.plan.matrix import Published
+from bench.plan.published import Published
 from bench.store.recipes import Recipe
 from images.choosing import weights as module
 from images.choosing.weights import Weights, resolve
