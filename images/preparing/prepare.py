@@ -72,7 +72,7 @@ def prepare(session: Session) -> Prepared:
         CONSOLE.print(f"dataset: {note}", highlight=False, soft_wrap=True)
     spec = specification(session, str(session.workspace.cache))
     todo = missing(session)
-    reasons = _left_out(session, todo)
+    reasons = _left_out(session, todo) if todo else {}
     if todo := [one for one in todo if label(one) not in reasons]:
         CONSOLE.print(f"prepare: {len(todo)} artifacts to make")
         reasons |= _make(session, spec, todo)
