@@ -110,6 +110,20 @@ def judge(
     )
 
 
+def in_reference_kernels(kind: str, kernels: Mapping[str, int]) -> tuple[str, ...]:
+    """A warning where layers of a kind ran in kernels that only define what is right ("ref_any_f16").
+
+    `kernels` are the kind's layers by the name of their kernel, as oneDNN and OpenVINO's plugin name them.
+    """
+    slow = {name: count for name, count in kernels.items() if name.startswith("ref")}
+    if not slow:
+        return ()
+    names = ", ".join(f"{count} {name}" for name, count in slow.items())
+    return (
+        f"{sum(slow.values())} of {sum(kernels.values())} {kind} ran in reference kernels, which are slow ({names})",
+    )
+
+
 def _otherwise(method: Quantization, kinds: Mapping[str, Counter[str]]) -> Iterable[str]:
     if not kinds[CONVOLUTION]:
         yield "the framework shows no convolution: the precision is not proven"

@@ -23,7 +23,15 @@ import openvino as ov
 
 from bench.common.errors import MeasureError
 from bench.runtimes.base import Options, Runner
-from bench.runtimes.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, judge
+from bench.runtimes.evidence import (
+    CONVOLUTION,
+    DENSE,
+    OTHER,
+    Evidence,
+    Layer,
+    in_reference_kernels,
+    judge,
+)
 from bench.runtimes.isa import LEVELS, Seen, highest, level
 from bench.runtimes.verbose import Primitive, captured, primitives
 
@@ -132,8 +140,8 @@ class _Request:
         named = [f"{name} ({count})" for (name, _), count in kernels[CONVOLUTION].most_common(3)]
         facts = {
             "layers": dict(graph.most_common()),
-            "convolution_kernels": {name: count for (name, _), count in kernels[CONVOLUTION].most_common()},
-            "dense_kernels": {name: count for (name, _), count in kernels[DENSE].most_common()},
+            "convolution_kernels": _by_name(kernels[CONVOLUTION]),
+            "dense_kernels": _by_name(kernels[DENSE]),
             "onednn_kernels": {
                 f"{one.kind} {one.kernel} {one.source}": n for one, n in self._created.items()
             },
@@ -143,7 +151,13 @@ class _Request:
             "precision_hint": str(self._compiled.get_property("INFERENCE_PRECISION_HINT")),
         }
         seen = _seen(self._options.isa, kernels, self._created)
-        return judge(self._options.method, layers, seen, detail="kernels " + ", ".join(named), facts=facts)
+        judged = judge(self._options.method, layers, seen, detail="kernels " + ", ".join(named), facts=facts)
+        slow = [
+            words
+            for kind in (CONVOLUTION, DENSE)
+            for words in in_reference_kernels(kind, _by_name(kernels[kind]))
+        ]
+        return judged.plus(*slow)
 
     def _requests(self) -> int:
         return 1
@@ -172,6 +186,14 @@ class _Queue(_Request):
 
     def _requests(self) -> int:
         return self.in_flight
+
+
+def _by_name(kernels: Counter[tuple[str, str]]) -> dict[str, int]:
+    """Layers by their kernel's name, whatever their precision; the most frequent first."""
+    counts: Counter[str] = Counter()
+    for (name, _), count in kernels.items():
+        counts[name] += count
+    return dict(counts.most_common())
 
 
 def _text(info: Any, key: str) -> str:

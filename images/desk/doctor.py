@@ -27,7 +27,7 @@ from images.running.relay import firmware_word
 from images.say import CONSOLE
 from images.workspace import PYTHON, Workspace, size
 
-FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # what INT8 kernels gain from
+FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")  # what INT8 kernels gain from
 NEED_CACHE = verdict.WHEELS + verdict.ARTIFACTS
 NEED_ENGINE = 12e9  # bytes: five images and what the builder needs while it copies
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}

@@ -6,7 +6,16 @@ import json
 from pathlib import Path
 
 from bench.plan import reading
-from bench.runtimes.evidence import CONVOLUTION, DENSE, OTHER, Evidence, Layer, Quantization, judge
+from bench.runtimes.evidence import (
+    CONVOLUTION,
+    DENSE,
+    OTHER,
+    Evidence,
+    Layer,
+    Quantization,
+    in_reference_kernels,
+    judge,
+)
 from bench.runtimes.isa import Seen
 
 MATRIX = reading.load(Path(__file__).parents[4] / "matrix.toml")
@@ -78,3 +87,11 @@ def test_the_instruction_set_is_in_the_summary_the_facts_and_the_warnings() -> N
     document = json.loads(json.dumps(found.plus("and this").document()))
     assert document["warnings"] == [*found.warnings, "and this"]
     assert document["facts"]["threads"] == 2
+
+
+def test_reference_kernels_are_warned_of() -> None:
+    kernels = {"gemm_acl_i8": 23, "ref_any_f16": 12, "jit_asimd_f32": 17}
+    (warning,) = in_reference_kernels(CONVOLUTION, kernels)
+    assert warning.startswith("12 of 52 convolutions ran in reference kernels")
+    assert "12 ref_any_f16" in warning
+    assert in_reference_kernels(CONVOLUTION, {"brgconv_avx512_1x1_I8": 52}) == ()
