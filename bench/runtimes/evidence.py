@@ -120,7 +120,7 @@ def in_reference_kernels(kind: str, kernels: Mapping[str, int]) -> tuple[str, ..
         return ()
     names = ", ".join(f"{count} {name}" for name, count in slow.items())
     return (
-        f"{sum(slow.values())} of {sum(kernels.values())} {kind} ran in reference kernels, which are slow ({names})",
+        f"{sum(slow.values())} of {sum(kernels.values())} {kind} ran in slow reference kernels ({names})",
     )
 
 

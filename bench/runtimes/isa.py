@@ -18,6 +18,7 @@ _AVX2 = frozenset({"sse41", "avx", "avx2"})
 _AVX512 = _AVX2 | {"avx512"}
 _VNNI = _AVX512 | {"vnni"}
 _FP16 = _VNNI | {"bf16", "fp16"}
+_DOT = frozenset({"asimd", "asimddp"})
 
 #: Level -> what it has, ascending.
 LEVELS: Mapping[str, frozenset[str]] = {
@@ -31,6 +32,8 @@ LEVELS: Mapping[str, frozenset[str]] = {
     "avx512_core_fp16": _FP16,
     "avx512_core_amx": _FP16 | {"amx"},
     "asimd": frozenset({"asimd"}),
+    "asimddp": _DOT,
+    "i8mm": _DOT | {"i8mm"},
     "sve": frozenset({"asimd", "sve"}),
 }
 
@@ -47,7 +50,9 @@ _NAMES = (
     (re.compile(r"avx(?!\d)"), "avx"),
     (re.compile(r"sse4"), "sse41"),
     (re.compile(r"(?<![a-z])sve"), "sve"),
-    (re.compile(r"asimd|neon"), "asimd"),
+    (re.compile(r"i8mm|(?<![a-z])a64_\w*_mmla"), "i8mm"),  # XNNPACK's word, Arm Compute Library's
+    (re.compile(r"asimddp|neondot|(?<![a-z])a64_\w*_dot"), "asimddp"),
+    (re.compile(r"asimd|neon|(?<![a-z])a64_"), "asimd"),
 )
 
 

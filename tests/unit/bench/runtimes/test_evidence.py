@@ -92,6 +92,6 @@ def test_the_instruction_set_is_in_the_summary_the_facts_and_the_warnings() -> N
 def test_reference_kernels_are_warned_of() -> None:
     kernels = {"gemm_acl_i8": 23, "ref_any_f16": 12, "jit_asimd_f32": 17}
     (warning,) = in_reference_kernels(CONVOLUTION, kernels)
-    assert warning.startswith("12 of 52 convolutions ran in reference kernels")
+    assert warning.startswith("12 of 52 convolutions ran in slow reference kernels")
     assert "12 ref_any_f16" in warning
     assert in_reference_kernels(CONVOLUTION, {"brgconv_avx512_1x1_I8": 52}) == ()

@@ -31,6 +31,11 @@ CAPS = ("AVX2", "AVX512_CORE", "AVX512_CORE_VNNI")
         ("jit_avx_f32", "avx"),
         ("jit_sse42_f32", "sse41"),
         ("brgconv:sve_256", "sve"),
+        ("sve_hybrid_s8qs_dot_6x4VL", "sve"),
+        ("a64_interleaved_s8s32_mmla_8x12", "i8mm"),  # Arm Compute Library
+        ("a64_hybrid_s8qa_dot_4x16", "asimddp"),
+        ("a64_hybrid_fp32_mla_6x16", "asimd"),
+        ("xnn_qs8_qc8w_gemm_4x16c4__neondot", "asimddp"),
         ("AVX512", "avx512_core"),  # ATen
         ("gemm_mlas_f32", None),
         ("x64:gemm_s8u8s32:jit", None),
