@@ -24,8 +24,14 @@ import openvino as ov
 from bench.common.errors import MeasureError
 from bench.runtimes.base import Options, Runner
 from bench.runtimes.evidence import (
-    CONVOLUTION, DENSE, OTHER, Evidence, Layer, in_reference_kernels, judge,
-)  # fmt: skip
+    CONVOLUTION,
+    DENSE,
+    OTHER,
+    Evidence,
+    Layer,
+    in_reference_kernels,
+    judge,
+)
 from bench.runtimes.isa import LEVELS, Seen, highest, level
 from bench.runtimes.verbose import Primitive, captured, primitives
 
