@@ -12,7 +12,7 @@ from bench.common.errors import BuildError, ResultError
 from bench.device.environment import ARCHES
 from bench.plan.matrix import Matrix
 from images.choosing.session import Session
-from images.making import lock
+from images.making import lock, tarball
 from images.workspace import Workspace
 from reports.deposit import crate, tabular
 from reports.deposit.crate import Crate
@@ -53,7 +53,7 @@ def _sources(run: Run, matrix: Matrix, root: Path) -> dict[str, bytes]:
             past = b""
         if past:
             with tarfile.open(fileobj=io.BytesIO(past)) as archive:
-                archive.extractall(folder, filter="data")
+                tarball.extract(archive, Path(folder))
         found = _made_with(run, matrix, Path(folder))
     if found is None:
         changed = " with changes" if kit["dirty"] else ""

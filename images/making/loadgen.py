@@ -26,7 +26,7 @@ from bench.device import system
 from bench.device.environment import MACHINES
 from bench.plan.matrix import Image
 from images.making import lock as locks
-from images.making import sysroot
+from images.making import sysroot, tarball
 from images.making.lock import Lock
 from images.making.pip import GLIBC
 from images.making.sysroot import Sysroot
@@ -159,7 +159,7 @@ def _unpack(source: Lock, scratch: Path) -> Path:
     download([str(pin) for pin in source.pins], scratch)
     [archive] = scratch.glob("mlcommons_loadgen-*.tar.gz")
     with tarfile.open(archive) as tar:
-        tar.extractall(scratch, filter="data")
+        tarball.extract(tar, scratch)
     return scratch / archive.name.removesuffix(".tar.gz")
 
 

@@ -6,6 +6,7 @@ say so only when a cell imports the module. Hence nothing of the host's is read,
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from bench.common.errors import BuildError
 from bench.device.environment import MACHINES
-from images.making import debian
+from images.making import debian, tarball
 from images.making.pip import GLIBC
 from images.workspace import PYTHON
 
@@ -66,18 +67,18 @@ def unpack(suite: str, arch: str, scratch: Path) -> Sysroot:
     debian.extract(suite, arch, packages, archive, ("/usr/share/*", f"/usr/lib/python{PYTHON}/*"))
     wanted = ("./lib", "./lib64", "./usr/lib", "./usr/include")
     with tarfile.open(archive) as tar:
-        members = [one for one in tar if one.name.startswith(wanted)]
-        tar.extractall(folder, members, filter=_inside)  # noqa: S202 (tarfile's own data filter)
+        tarball.extract(tar, folder, [_inside(one) for one in tar if one.name.startswith(wanted)])
     archive.unlink()
     return Sysroot(folder, f"{MACHINES[arch]}-linux-gnu")
 
 
-def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+def _inside(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Keep an absolute link within the sysroot: /lib/x means its own."""
     if member.issym() and member.linkname.startswith("/"):
         target = os.path.relpath(member.linkname, os.path.dirname(f"/{member.name}"))
-        member = member.replace(linkname=target, deep=False)
-    return tarfile.data_filter(member, folder)
+        member = copy.copy(member)
+        member.linkname = target
+    return member
 
 
 def check(library: Path, newest: dict[str, str], compiler: str) -> None:

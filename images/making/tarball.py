@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.common.errors import BuildError
 from images.workspace import epoch
 
 CHUNK = 1 << 20
@@ -28,6 +29,23 @@ def entries(tree: Path, prefix: str = "") -> list[Member]:
             path = Path(folder, name)
             found.append((prefix + path.relative_to(tree).as_posix(), path))
     return [*((name, b"") for name in parents), *sorted(found)]
+
+
+def extract(tar: tarfile.TarFile, folder: Path, members: Iterable[tarfile.TarInfo] | None = None) -> None:
+    """Unpack members (all by default) into `folder`; BuildError for one that would land outside.
+
+    tarfile's own "data" filter does that since Python 3.11.4 (PEP 706), and Debian 12 has 3.11.2.
+    """
+    chosen = list(tar if members is None else members)
+    for one in chosen:
+        start = os.path.dirname(one.name) if one.issym() else ""  # a hard link's target is told from the top
+        for target in (one.name, os.path.join(start, one.linkname)):
+            if os.path.isabs(target) or os.path.normpath(target).startswith(".."):
+                raise BuildError(f"{one.name!r} would be unpacked outside of its folder", where=str(tar.name))
+    if hasattr(tarfile, "data_filter"):
+        tar.extractall(folder, chosen, filter="data")
+    else:
+        tar.extractall(folder, chosen)  # noqa: S202 (looked at above)
 
 
 def stream(members: Sequence[Member]) -> Iterator[bytes]:

@@ -6,7 +6,10 @@ import io
 import tarfile
 from pathlib import Path
 
-from images.making.tarball import Member, entries, length, stream
+import pytest
+
+from bench.common.errors import BuildError
+from images.making.tarball import Member, entries, extract, length, stream
 from images.workspace import epoch
 
 
@@ -37,3 +40,33 @@ def test_archive_in_an_archive() -> None:
         with tarfile.open(fileobj=inner) as nested:
             assert nested.getnames() == ["a", "b"]
             assert nested.extractfile("a").read() == b"1" * 700  # type: ignore[union-attr]
+
+
+@pytest.fixture(params=[True, False], ids=["with tarfile's filter", "as Debian 12's Python"])
+def filtering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own filter is there, or not."""
+    if not request.param:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_members_are_unpacked_and_links_stay_inside(tmp_path: Path, filtering: None) -> None:
+    tree = tmp_path / "tree"
+    (tree / "usr").mkdir(parents=True)
+    (tree / "usr" / "file").write_text("content")
+    (tree / "usr" / "link").symlink_to("../usr/file")
+    with read(entries(tree)) as tar:
+        extract(tar, tmp_path / "out")
+    assert (tmp_path / "out" / "usr" / "link").read_text() == "content"
+
+
+@pytest.mark.parametrize(
+    ("name", "link"), [("../outside", ""), ("/outside", ""), ("usr/link", "../../outside"), ("link", "/etc")]
+)
+def test_what_would_land_outside_is_refused(tmp_path: Path, filtering: None, name: str, link: str) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
+    with tarfile.open(fileobj=io.BytesIO(member.tobuf() + bytes(1024))) as tar:
+        with pytest.raises(BuildError, match="outside of its folder"):
+            extract(tar, tmp_path / "out")
+    assert not (tmp_path / "outside").exists()
