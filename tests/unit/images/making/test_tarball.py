@@ -66,7 +66,7 @@ def test_members_are_unpacked_and_links_stay_inside(tmp_path: Path, filtering: N
 def test_what_would_land_outside_is_refused(tmp_path: Path, filtering: None, name: str, link: str) -> None:
     member = tarfile.TarInfo(name)
     member.type, member.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
-    with tarfile.open(fileobj=io.BytesIO(member.tobuf() + bytes(1024))) as tar:
-        with pytest.raises(BuildError, match="outside of its folder"):
-            extract(tar, tmp_path / "out")
+    archive = io.BytesIO(member.tobuf() + bytes(1024))
+    with tarfile.open(fileobj=archive) as tar, pytest.raises(BuildError, match="outside of its folder"):
+        extract(tar, tmp_path / "out")
     assert not (tmp_path / "outside").exists()
