@@ -12,11 +12,13 @@ from typing import Any
 from bench.common import files
 from bench.common.errors import UsageError
 from bench.common.hashing import sha256_file
+from bench.store import artifacts as store
 from bench.store import results
 from images.choosing.session import Session
 from images.making import lock
 from images.making.bench_files import PREPARE
 from images.preparing import transfer
+from images.preparing.prepare import available
 from images.publishing import exactly, pinfile, record, sets
 from images.publishing.exactly import Exact
 from images.publishing.sets import COMMENT, SCHEMA, Archive, Device, Kit, PinnedImage, PublishedSet
@@ -113,8 +115,7 @@ def _images(session: Exact, measured: Mapping[str, Mapping[str, Any]]) -> dict[s
                 where=session.run_name,
                 remedy="measure the run again with --fresh, in one go",
             )
-    prepare = lock.read(session.workspace.lock("prepare", "amd64"))
-    found[PREPARE] = PinnedImage("amd64", prepare.digest)
+    found[PREPARE] = maker(session)
     for name, one in found.items():
         entry = pins.images.get(name) if pins else None
         child = entry.arches.get(one.arch) if entry else None
@@ -123,6 +124,13 @@ def _images(session: Exact, measured: Mapping[str, Mapping[str, Any]]) -> dict[s
                 one.arch, one.lock, child.image, entry.repository, child.digest, dict(child.versions)
             )
     return found
+
+
+def maker(session: Session) -> PinnedImage:
+    """Prepare's lock, of the architecture that made the artifacts; of amd64, where more than one did."""
+    arches = {store.made_on(one) for one in available(session).values()}
+    arch = arches.pop() if len(arches) == 1 else "amd64"
+    return PinnedImage(arch, lock.read(session.workspace.lock(PREPARE, arch)).digest)
 
 
 def _archive(session: Session, path: Path) -> dict[str, Archive]:

@@ -31,8 +31,8 @@ def make_spec(cache: Path, **changes: Any) -> dict[str, Any]:
     return {**spec, **changes}
 
 
-def fake(cache: Path, recipe: Recipe, content: bytes = b"weights") -> artifacts.Artifact:
+def fake(cache: Path, recipe: Recipe, content: bytes = b"weights", **facts: Any) -> artifacts.Artifact:
     """Store an artifact with some content, as prepare does."""
     with artifacts.exclusive(cache), artifacts.workspace(cache, recipe) as directory:
         (directory / "model.bin").write_bytes(content + recipe.key.encode())
-        return artifacts.store(cache, recipe, directory, {"versions": {}, "notes": []})
+        return artifacts.store(cache, recipe, directory, {"versions": {}, "notes": [], **facts})

@@ -14,13 +14,16 @@ from bench.convert import wanted
 from bench.device import environment
 from bench.plan import reading
 from bench.plan.cells import Filters
+from bench.store import artifacts as store
 from bench.store.recipes import Recipe
 from images.choosing.session import Session
 from images.choosing.workbench import Workbench
+from images.desk.freeze import maker
 from images.engines import machine
 from images.engines.engine import Ready
+from images.making import lock
 from images.preparing import prepare as module
-from images.preparing.prepare import build, prepare, specification
+from images.preparing.prepare import available, build, prepare, specification
 from images.workspace import Workspace
 
 ROOT = Path(__file__).parents[4]
@@ -74,6 +77,21 @@ def test_prepare_is_built_only_where_an_artifact_is_missing(
     built(session).clear()
     build(session, quiet=True)
     assert built(session) == ["tflite"]
+
+
+@pytest.mark.parametrize(
+    ("makers", "arch"), [(["arm64", "arm64"], "arm64"), (["", ""], "amd64"), (["arm64", "amd64"], "amd64")]
+)
+def test_artifacts_say_where_they_were_made(session: Session, makers: list[str], arch: str) -> None:
+    spec = specification(session, str(session.workspace.cache))
+    formats = [recipe for recipe in wanted.recipes(spec) if recipe.format == "tflite"]
+    for recipe, made_on in zip(formats, makers):
+        facts: dict[str, Any] = {"maker": {"arch": made_on}} if made_on else {}  # an older kit's say nothing
+        fake(session.workspace.cache, recipe, **facts)
+    told = [store.made_on(one) for one in available(session).values()]
+    assert told == [made_on or "amd64" for made_on in makers]
+    pin = maker(session)
+    assert (pin.arch, pin.lock) == (arch, lock.read(session.workspace.lock("prepare", arch)).digest)
 
 
 @pytest.mark.parametrize(
