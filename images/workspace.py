@@ -46,5 +46,10 @@ class Workspace:
     def wheels(self, image: str, arch: str) -> Path:
         return self.cache / "wheels" / f"{image}-{arch}"
 
+    @property
+    def debian(self) -> Path:
+        """Downloaded Debian packages."""
+        return self.cache / "debian"
+
     def site(self, image: str, arch: str, key: str) -> Path:
         return self.cache / "site" / f"{image}-{arch}-{key[:12]}"

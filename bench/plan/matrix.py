@@ -31,11 +31,13 @@ class Defaults:
 class Base:
     """What every image stands on: a registry reference by digest, else Debian packages.
 
-    `exclude` are the paths that are left out of the packages, as dpkg's --path-exclude reads them.
+    `snapshot` is the address of Debian's snapshot archive, asked for what no mirror of the host's apt has
+    (any more). `exclude` are the paths that are left out of the packages, with dpkg's patterns.
     """
 
     suite: str
     packages: Annotated[tuple[str, ...], rule(minItems=1)]
+    snapshot: Annotated[str, rule(pattern="^$|^https?://.*[^/]$")] = ""
     exclude: tuple[str, ...] = ()
     registry: Annotated[str, rule(pattern="^$|@sha256:[0-9a-f]{64}$")] = ""
 

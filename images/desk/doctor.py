@@ -41,11 +41,6 @@ def examine(workspace: Workspace, hosts: Sequence[str] = ()) -> list[Fact]:
         *(fact for host in hosts or filter(None, [elsewhere()]) for fact in _engine(workspace, host)),
         _native(),
         emulation(),
-        _tool(
-            "mmdebstrap",
-            "makes the base image from Debian packages",
-            distribution.mmdebstrap(system.os_release()),
-        ),
         *_processor(reading.load(workspace.root / "matrix.toml")),
         _space("disk for .cache", workspace.root, NEED_CACHE),
     ]
@@ -101,13 +96,6 @@ def _native() -> Fact:
         f"no CPython {PYTHON}",
         "warn",
         f"install python{PYTHON} to run without Docker, and to ship bytecode in images",
-    )
-
-
-def _tool(name: str, purpose: str, remedy: str) -> Fact:
-    found = shutil.which(name)
-    return Fact(
-        name, purpose if found else "not installed", "ok" if found else "warn", "" if found else remedy
     )
 
 

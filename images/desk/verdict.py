@@ -17,7 +17,6 @@ from images.choosing.session import Session
 from images.choosing.workbench import Workbench
 from images.engines import machine
 from images.engines.emulation import Fact
-from images.making import base
 from images.making.wheelhouse import site_of
 from images.preparing.prepare import available
 from images.preparing.room import too_large
@@ -31,8 +30,8 @@ BUILDING, PREPARING = 120.0, 540.0  # seconds: the images, and all 36 artifacts
 
 @dataclass(frozen=True)
 class Footing:
-    """What decides it. `engine` is "docker", "native" or "" for none; what is in the way of one, or of the
-    images' base, is a finding with its remedy.
+    """What decides it. `engine` is "docker", "native" or "" for none; what is in the way of one is a finding
+    with its remedy.
 
     `unmade` are the models with artifacts to make, `share` how many of all artifacts that is; `too_large`
     says why of those whose converters do not fit into memory; `cells` is the predicted time of measuring,
@@ -41,7 +40,6 @@ class Footing:
 
     engine: str
     no_engine: Fact | None = None
-    no_base: Fact | None = None
     wheels: bool = False
     unmade: tuple[str, ...] = ()
     too_large: Mapping[str, str] = field(default_factory=dict)
@@ -67,9 +65,6 @@ def verdict(footing: Footing, command: str = "./invoke build run") -> str:
     if footing.no_engine:
         remedy = f"first {footing.no_engine.remedy}; then invoke doctor again"
         raise EngineError(f"{not_yet}: {footing.no_engine.value}", remedy=remedy)
-    if footing.no_base:
-        why = f"{not_yet}: there is no {footing.no_base.name} to make the images' base with"
-        raise BuildError(why, remedy=f"first {footing.no_base.remedy}")
     if footing.too_large:
         fits = [name for name in footing.unmade if name not in footing.too_large]
         others = f"{command} --model {','.join(fits)}, or " if fits else ""
@@ -94,9 +89,7 @@ def look(session: Session, facts: Sequence[Fact], *, there: int, elsewhere: bool
     `there` is the memory in bytes that converters may take.
     """
     engine, *others = [fact for fact in facts if fact.name == "container engine"]
-    native, maker = (
-        next(one for one in facts if one.name == name) for name in ("engine native", "mmdebstrap")
-    )
+    native = next(one for one in facts if one.name == "engine native")
     kind = "docker" if engine.status == "ok" else "native" if native.status == "ok" else ""
     trouble = [*(other for other in others if other.status != "ok"), *([] if kind else [engine])]
     if trouble:
@@ -109,11 +102,9 @@ def look(session: Session, facts: Sequence[Fact], *, there: int, elsewhere: bool
     sites = [site_of(workspace, name, images[name], own) for name in names if own in images[name].arches]
     everything, made = groups(here.plan), available(here)
     unmade = tuple(dict.fromkeys(group.model for group in everything if group not in made))
-    layer = base.layer_of(here.matrix.base, own, workspace)
     return Footing(
         kind,
         None,
-        None if kind == "native" or layer.is_file() or maker.status == "ok" else maker,
         all(site.is_dir() for site in sites),
         unmade,
         too_large(here.matrix, unmade, there),

@@ -30,11 +30,3 @@ def docker(facts: Mapping[str, str]) -> str:
     if not words:
         return "install Docker and start it"
     return f"{words} {_DOCKER.get(words, 'docker')}; {_START.get(words, 'systemctl start docker')}"
-
-
-def mmdebstrap(facts: Mapping[str, str]) -> str:
-    """How the base image can be had: mmdebstrap is packaged where apt is."""
-    words = manager(facts)
-    if words == "apt-get install":
-        return f"{words} mmdebstrap arch-test uidmap"
-    return "use --engine native, or set EDGEQUANT_BASE=host/name@sha256:... to a published base"

@@ -87,8 +87,8 @@ class NativeEngine:
         for name in names:
             started = time.monotonic()
             before = self.ready(name, arch)
-            image, suite = self._matrix.images[name], self._matrix.base.suite
-            ensure_site(self._workspace, name, image, arch, suite, progress)
+            image, snapshot = self._matrix.images[name], self._matrix.base.snapshot
+            ensure_site(self._workspace, name, image, arch, snapshot, progress)
             after = self.ready(name, arch)
             assert after is not None
             made.append(

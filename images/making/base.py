@@ -1,47 +1,30 @@
 """The base that every image stands on: a registry's by digest, or Debian packages.
 
-The Debian road executes nothing of the target architecture: mmdebstrap unpacks packages without
-running their scripts, and the layer is written here. The same packages give the same layer, whose hash is
-known before any engine sees it.
+The Debian road executes nothing of the target architecture: the packages of images/locks/base-<arch>.txt are
+unpacked without running their scripts, and the layer is written here. The same packages give the same layer
+on any host, whose hash is known before any engine sees it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tarfile
 import tempfile
 from pathlib import Path
 
-from bench.common.errors import BuildError
 from bench.common.hashing import sha256_file
 from bench.plan.matrix import Base
-from images.making import debian
 from images.making.bytecode import compile_tree
+from images.making.debian import packages
+from images.making.debian.fetch import fetch
+from images.making.debian.unpack import unpack
 from images.making.image import ImageLayer, Written, created
 from images.making.tarball import entries, stream
 from images.making.wheelhouse import settle
 from images.workspace import Say, Workspace, epoch
 
-RECIPE = 2  # raise it when this file makes another base from the same packages
+RECIPE = 3  # raise it when this file makes another base from the same packages
 VARIANTS = {"amd64": "", "arm64": "v8"}
-# Traces of the machine that made the base, and what the engine mounts anyway.
-DROP = (
-    "dev/",
-    "proc/",
-    "sys/",
-    "run/",
-    "tmp/",
-    "etc/hostname",
-    "etc/resolv.conf",
-    "etc/apt/",
-    "var/cache/",
-    "var/log/",
-    "var/lib/apt/",
-    "var/lib/dpkg/status-old",
-    "var/lib/dpkg/lock",
-)
 USER = 1000
 FILES = {
     "etc/passwd": f"root:x:0:0:root:/root:/sbin/nologin\nbench:x:{USER}:{USER}:bench:/tmp:/sbin/nologin\n",
@@ -50,22 +33,23 @@ FILES = {
 EMPTY = ("dev", "proc", "sys", "run", "tmp")  # mount points must exist in a read-only root
 
 
-def key(base: Base, arch: str) -> str:
+def key(base: Base, arch: str, workspace: Workspace) -> str:
     """Return what the base of `arch` depends on, as 12 hex digits."""
-    facts = [RECIPE, base.suite, sorted(base.packages), arch, epoch(), base.exclude, DROP, FILES]
+    lock = packages.read(workspace.lock("base", arch))
+    facts = [RECIPE, base.suite, lock.digest, arch, epoch(), base.exclude, FILES]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
 def layer_of(base: Base, arch: str, workspace: Workspace) -> Path:
     """Where the cache keeps the layer of the base, made or not."""
-    return workspace.cache / "base" / f"{arch}-{key(base, arch)}.layer.tar"
+    return workspace.cache / "base" / f"{arch}-{key(base, arch, workspace)}.layer.tar"
 
 
 def made(base: Base, arch: str, workspace: Workspace, progress: Say) -> Written:
-    """Return the base of `arch`, its one layer made with mmdebstrap if the cache has it not."""
+    """Return the base of `arch`, its one layer made of its locked packages if the cache has it not."""
     layer = layer_of(base, arch, workspace)
     if not layer.is_file():
-        _make(base, arch, layer, progress)
+        _make(base, arch, layer, workspace, progress)
     return of_layer(layer, base, arch)
 
 
@@ -83,42 +67,28 @@ def of_layer(layer: Path, base: Base, arch: str) -> Written:
             "Labels": {"org.opencontainers.image.title": f"edgequant base: Debian {base.suite}"},
         },
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-        "history": [{"created": created(), "created_by": "mmdebstrap --variant=extract"}],
+        "history": [{"created": created(), "created_by": "Debian packages, unpacked"}],
     }
     return Written(config, (ImageLayer(diff_id, layer),))
 
 
-def _make(base: Base, arch: str, layer: Path, progress: Say) -> None:
-    if not shutil.which("mmdebstrap"):
-        raise BuildError(
-            "there is no base to build on: no registry is named and mmdebstrap is missing",
-            where="matrix.toml: base",
-            remedy="apt-get install mmdebstrap arch-test uidmap; or set EDGEQUANT_BASE=host/name@sha256:...; "
-            "or use --engine native",
-        )
+def _make(base: Base, arch: str, layer: Path, workspace: Workspace, progress: Say) -> None:
+    """Write the base's one layer: no traces of this machine, no set-uid files, one date."""
+    lock = packages.read(workspace.lock("base", arch))
+    files = fetch(lock, workspace.debian, base.snapshot, progress)
     layer.parent.mkdir(parents=True, exist_ok=True)
     progress(f"base: unpacking Debian {base.suite} for {arch}")
     with tempfile.TemporaryDirectory(dir=layer.parent, prefix="base-") as scratch:
-        packages, whole = Path(scratch, "packages.tar"), Path(scratch, "layer.tar")
-        debian.extract(base.suite, arch, base.packages, packages, base.exclude)
-        _write_layer(packages, Path(scratch, "root"), whole)
+        root, whole = Path(scratch, "root"), Path(scratch, "layer.tar")
+        unpack(files, root, base.exclude)
+        for name in EMPTY:
+            (root / name).mkdir(exist_ok=True)
+        for name, text in FILES.items():
+            (root / name).write_text(text)
+        compile_tree(root / "usr" / "lib")
+        settle(root)
+        (root / "tmp").chmod(0o1777)
+        with whole.open("wb") as target:
+            target.writelines(stream(entries(root)))
+        whole.chmod(0o644)  # it becomes a member of the archive, whatever the umask
         whole.replace(layer)
-
-
-def _write_layer(packages: Path, root: Path, layer: Path) -> None:
-    """Turn mmdebstrap's tar into the base's one layer: no traces, no set-uid files, one date."""
-    with tarfile.open(packages) as tar:
-        tar.extraction_filter = lambda member, path: member  # ours; absolute links are right in a root
-        tar.extractall(  # noqa: S202 (made by mmdebstrap just now)
-            root, [m for m in tar if not m.name.removeprefix("./").startswith(DROP)]
-        )
-    for name in EMPTY:
-        (root / name).mkdir(exist_ok=True)
-    for name, text in FILES.items():
-        (root / name).write_text(text)
-    compile_tree(root / "usr" / "lib")
-    settle(root)
-    (root / "tmp").chmod(0o1777)
-    with layer.open("wb") as target:
-        target.writelines(stream(entries(root)))
-    layer.chmod(0o644)  # it becomes a member of the archive, whatever the umask

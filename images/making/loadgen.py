@@ -27,6 +27,7 @@ from bench.device.environment import MACHINES
 from bench.plan.matrix import Image
 from images.making import lock as locks
 from images.making import sysroot, tarball
+from images.making.debian import packages
 from images.making.lock import Lock
 from images.making.pip import GLIBC
 from images.making.sysroot import Sysroot
@@ -55,17 +56,18 @@ def needed(workspace: Workspace, name: str, image: Image, arch: str) -> Lock | N
     return locks.read(workspace.root / "images" / "locks" / f"{SOURCE_LOCK}.txt")
 
 
-def key(source: Lock, arch: str) -> str:
-    """Return what a compiled wheel depends on, the compiler included, as hex digits."""
-    words = f"{RECIPE} {source.digest} {arch} {_identity(_command(arch))}"
+def key(workspace: Workspace, source: Lock, arch: str) -> str:
+    """Return what a compiled wheel depends on, the compiler and the sysroot included, as hex digits."""
+    ground = packages.read(workspace.lock(sysroot.LOCK, arch))
+    words = f"{RECIPE} {source.digest} {ground.digest} {arch} {_identity(_command(arch))}"
     return hashlib.sha256(words.encode()).hexdigest()
 
 
-def wheel(workspace: Workspace, suite: str, arch: str, source: Lock, progress: Say) -> Path:
+def wheel(workspace: Workspace, snapshot: str, arch: str, source: Lock, progress: Say) -> Path:
     """Return LoadGen's wheel for `arch`, compiled if the cache does not have it; BuildError otherwise."""
     version = source.version(PACKAGE)
     name = f"mlcommons_loadgen-{version}-{_tag(arch)}.whl"
-    made = workspace.cache / "loadgen" / key(source, arch)[:12] / name
+    made = workspace.cache / "loadgen" / key(workspace, source, arch)[:12] / name
     if made.is_file():
         return made
     compiler = _compiler(arch)
@@ -74,7 +76,7 @@ def wheel(workspace: Workspace, suite: str, arch: str, source: Lock, progress: S
     with tempfile.TemporaryDirectory(dir=made.parent, prefix="compile-") as folder:
         scratch = Path(folder)
         tree = _unpack(source, scratch)
-        ground = sysroot.unpack(suite, arch, scratch)
+        ground = sysroot.unpack(workspace, arch, snapshot, scratch, progress)
         library = scratch / f"mlperf_loadgen.cpython-{PYTHON.replace('.', '')}-{ground.triplet}.so"
         _compile(compiler, tree, scratch / "tools", ground, library)
         sysroot.check(library, ground.newest(), _identity(compiler))

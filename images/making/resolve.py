@@ -1,9 +1,10 @@
-"""`invoke lock`: pip chooses, the lock files say what it chose."""
+"""`invoke lock`: pip and apt choose, the lock files say what they chose."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,11 +15,19 @@ from pathlib import Path
 from bench.common.errors import BuildError
 from bench.device.environment import MACHINES
 from bench.plan import reading
+from bench.plan.matrix import Matrix
+from images.making.debian import packages
+from images.making.debian.choose import choose
 from images.making.lock import Pin, normalise, write
 from images.making.pip import pip
+from images.making.uv import uv
 from images.workspace import PYTHON, Workspace
 
-HOST_PYTHONS = ("3.11", "3.12", "3.13")
+HOST_PYTHON = "3.11"  # the oldest that the host may have; newer ones get the same versions
+HOST_COMMAND = (
+    "pip compile --quiet --universal --generate-hashes --no-header --no-annotate --fork-strategy fewest"
+)
+_PINNED = re.compile(r"([a-z0-9-]+)==(\S+)(?: ; ([^\\\n]+))?")
 
 
 def resolve(requirements: Sequence[str], arch: str, python: str = PYTHON) -> list[Pin]:
@@ -52,17 +61,40 @@ def lock_image(path: Path, requirements: Sequence[str], arch: str) -> None:
 
 
 def lock_host(path: Path, requirements: Sequence[str]) -> None:
-    """Lock tools that run on the host itself, for every architecture and Python the kit runs on."""
-    versions: dict[str, str] = {}
-    hashes: dict[str, set[str]] = {}
-    for arch in MACHINES:
-        for python in HOST_PYTHONS:  # oldest first: its choice holds for the others
-            chosen = [f"{name}=={version}" for name, version in versions.items()]
-            for pin in resolve([*requirements, *chosen], arch, python):
-                versions[pin.name] = pin.version
-                hashes.setdefault(pin.name, set()).update(pin.hashes)
-    pins = [Pin(name, version, tuple(sorted(hashes[name]))) for name, version in versions.items()]
-    write(path, requirements, pins)
+    """Lock tools that run on the host itself, for every Python, Linux and macOS, amd64 and arm64, by uv.
+
+    A pin has the hashes of all files of its version; what only Windows needs is left out.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder, "asked.txt")
+        asked.write_text("".join(f"{requirement}\n" for requirement in requirements))
+        done = uv(HOST_COMMAND, "--python-version", HOST_PYTHON, str(asked))
+    if done.returncode:
+        raise BuildError(f"uv cannot resolve {', '.join(requirements)}:\n{done.stderr.strip()}")
+    pins: dict[str, Pin] = {}
+    for block in re.split(r"\n(?=\S)", done.stdout.strip()):
+        name, version, marker = _PINNED.match(block).groups()  # type: ignore[union-attr]
+        if marker and "win32" in marker:
+            continue
+        if name in pins:
+            raise BuildError(f"uv chose two versions of {name}, and a lock has one", where=path.name)
+        pins[name] = Pin(name, version, tuple(sorted(re.findall("sha256:([0-9a-f]{64})", block))))
+    write(path, requirements, pins.values())
+
+
+def lock_debian(workspace: Workspace, matrix: Matrix) -> None:
+    """Lock the Debian packages of the base, and of what LoadGen is compiled against where it has no wheel."""
+    from images.making import loadgen, sysroot
+
+    pairs = [(name, image, arch) for name, image in matrix.images.items() for arch in image.arches]
+    compiled = {arch for name, image, arch in pairs if loadgen.needed(workspace, name, image, arch)}
+    wanted = [("base", arch, matrix.base.packages) for arch in MACHINES]
+    wanted += [(sysroot.LOCK, arch, sysroot.PACKAGES) for arch in sorted(compiled)]
+    for name, arch, asked in wanted:
+        print(name, arch, flush=True)
+        path = workspace.lock(name, arch)
+        chosen = choose(path, matrix.base.suite, arch, asked, matrix.base.snapshot)
+        packages.write(path, matrix.base.suite, arch, asked, chosen)
 
 
 def lock_all(root: Path) -> None:
@@ -75,6 +107,7 @@ def lock_all(root: Path) -> None:
         for arch in image.arches:
             print(f"{name} {arch}", flush=True)
             lock_image(workspace.lock(name, arch), image.requirements, arch)
+    lock_debian(workspace, matrix)
     print("loadgen-source", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         loadgen.download(matrix.loadgen.source, Path(folder))

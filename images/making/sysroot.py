@@ -6,21 +6,24 @@ say so only when a cell imports the module. Hence nothing of the host's is read,
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import subprocess
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.common.errors import BuildError
 from bench.device.environment import MACHINES
-from images.making import debian, tarball
+from images.making.debian import packages
+from images.making.debian.fetch import fetch
+from images.making.debian.unpack import unpack as unpack_files
 from images.making.pip import GLIBC
-from images.workspace import PYTHON
+from images.workspace import PYTHON, Say, Workspace
 
 GCC = "12"  # of the base's Debian suite, whose libstdc++ is in the image
+LOCK = "sysroot"
+PACKAGES = (f"libpython{PYTHON}-dev", f"libstdc++-{GCC}-dev", "libc6-dev")
+EXCLUDE = ("/etc/*", "/usr/share/*", "/usr/bin/*", "/usr/sbin/*", f"/usr/lib/python{PYTHON}/*", "/var/*")
 _NEEDED = re.compile(r"\sUND\s+(\S+?)@{1,2}(\w+?)_([0-9][0-9.]*)(?:\s|$)")
 _DEFINED = re.compile(r"\bName: (\w+?)_([0-9][0-9.]*)(?:\s|$)")
 
@@ -60,25 +63,14 @@ class Sysroot:
         return found
 
 
-def unpack(suite: str, arch: str, scratch: Path) -> Sysroot:
-    """Unpack what code for `arch` is compiled against into `scratch`; BuildError in apt's words."""
-    packages = [f"libpython{PYTHON}-dev", f"libstdc++-{GCC}-dev", "libc6-dev"]
-    archive, folder = scratch / "sysroot.tar", scratch / "sysroot"
-    debian.extract(suite, arch, packages, archive, ("/usr/share/*", f"/usr/lib/python{PYTHON}/*"))
-    wanted = ("./lib", "./lib64", "./usr/lib", "./usr/include")
-    with tarfile.open(archive) as tar:
-        tarball.extract(tar, folder, [_inside(one) for one in tar if one.name.startswith(wanted)])
-    archive.unlink()
+def unpack(workspace: Workspace, arch: str, snapshot: str, scratch: Path, say: Say) -> Sysroot:
+    """Unpack what code for `arch` is compiled against into `scratch`, from its locked Debian packages.
+
+    `snapshot` is the snapshot archive's address, for those that no mirror has any more.
+    """
+    lock, folder = packages.read(workspace.lock(LOCK, arch)), scratch / "sysroot"
+    unpack_files(fetch(lock, workspace.debian, snapshot, say), folder, EXCLUDE)
     return Sysroot(folder, f"{MACHINES[arch]}-linux-gnu")
-
-
-def _inside(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Keep an absolute link within the sysroot: /lib/x means its own."""
-    if member.issym() and member.linkname.startswith("/"):
-        target = os.path.relpath(member.linkname, os.path.dirname(f"/{member.name}"))
-        member = copy.copy(member)
-        member.linkname = target
-    return member
 
 
 def check(library: Path, newest: dict[str, str], compiler: str) -> None:

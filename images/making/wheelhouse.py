@@ -30,10 +30,13 @@ RECIPE = 2  # raise it when this file makes another site from the same wheels
 DROP = ("bin", "*.dist-info/direct_url.json", "*.dist-info/RECORD")
 
 
-def ensure_site(workspace: Workspace, name: str, image: Image, arch: str, suite: str, progress: Say) -> Path:
+def ensure_site(
+    workspace: Workspace, name: str, image: Image, arch: str, snapshot: str, progress: Say
+) -> Path:
     """Return the site directory of an image, made from its lock if it is not there yet.
 
-    LoadGen, where it has no wheel for `arch`, is compiled against the Python of Debian `suite`.
+    LoadGen, where it has no wheel for `arch`, is compiled against locked Debian packages; `snapshot` has
+    those that no mirror has any more.
     """
     site = site_of(workspace, name, image, arch)
     if site.is_dir():
@@ -42,7 +45,7 @@ def ensure_site(workspace: Workspace, name: str, image: Image, arch: str, suite:
     wheels = fill(lock, workspace.wheels(name, arch), arch, progress)
     source = loadgen.needed(workspace, name, image, arch)
     if source:
-        wheels.append(loadgen.wheel(workspace, suite, arch, source, progress))
+        wheels.append(loadgen.wheel(workspace, snapshot, arch, source, progress))
     progress(f"{name}: unpacking {len(wheels)} wheels")
     unpack(wheels, site, arch, image.exclude)
     for old in site.parent.glob(f"{name}-{arch}-*"):  # gigabytes that no lock asks for any more
@@ -55,7 +58,7 @@ def site_of(workspace: Workspace, name: str, image: Image, arch: str) -> Path:
     """Return where the site of an image is, made or not; its name holds the key of its content."""
     source = loadgen.needed(workspace, name, image, arch)
     parts = [str(RECIPE), locks.read(workspace.lock(name, arch)).digest, str(epoch()), *image.exclude]
-    parts += [loadgen.key(source, arch)] if source else []
+    parts += [loadgen.key(workspace, source, arch)] if source else []
     return workspace.site(name, arch, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 

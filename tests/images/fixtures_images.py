@@ -49,6 +49,7 @@ def make_workspace(folder: Path, arch: str) -> Workspace:
 def add_arch(workspace: Workspace, arch: str) -> None:
     """Add an architecture's lock and wheels to the checkout."""
     lock.write(workspace.lock("test", arch), [], [])
+    shutil.copy(ROOT / "images" / "locks" / f"base-{arch}.txt", workspace.lock("base", arch))
     site = wheelhouse.site_of(workspace, "test", IMAGE, arch)
     (site / "package").mkdir(parents=True)
     (site / "package" / "__init__.py").write_text("NAME = 'from the site'\n")

@@ -15,6 +15,7 @@ import pytest
 import requests
 from fixtures_images import (
     LEAKS,
+    ROOT,
     TINY,
     arch,
     client,
@@ -32,6 +33,7 @@ from images.desk import inventory
 from images.engines.docker import build, ground, load
 from images.engines.docker.engine import DockerEngine
 from images.making import base
+from images.making.debian import fetch
 from images.workspace import Workspace
 
 pytestmark = [pytest.mark.docker, LEAKS]
@@ -117,11 +119,15 @@ def test_base_is_what_it_was_said_to_be(
 def test_base_without_any_road_says_what_to_do(
     client: docker.DockerClient, arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    other = dataclasses.replace(TINY.base, packages=("python3", "not-yet-made"))
-    with pytest.raises(BuildError, match="no base to build on") as caught:
-        ground.written(client, other, arch, Workspace(tmp_path), print)
-    assert "apt-get install mmdebstrap" in caught.value.remedy
+    """No registry, no package in the cache, no mirror, no snapshot archive."""
+    monkeypatch.setattr(fetch, "mirrors", list)
+    workspace = Workspace(tmp_path)
+    workspace.lock("base", arch).parent.mkdir(parents=True)
+    shutil.copy(ROOT / "images" / "locks" / f"base-{arch}.txt", workspace.lock("base", arch))
+    nowhere = dataclasses.replace(TINY.base, snapshot="")
+    with pytest.raises(BuildError, match="cannot be downloaded") as caught:
+        ground.written(client, nowhere, arch, workspace, print)
+    assert "EDGEQUANT_BASE" in caught.value.remedy
 
 
 def test_base_from_a_registry_by_digest(

@@ -57,7 +57,9 @@ def small(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Ite
         grounds[each] = base.of_layer(layer, TINY.base, each)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ground, "written", lambda client, facts, arch, *_: grounds[arch])
-        patch.setattr(ground, "tag_of_base", lambda client, facts, arch: f"edgequant/test:ground-{arch}")
+        patch.setattr(
+            ground, "tag_of_base", lambda client, facts, arch, workspace: f"edgequant/test:ground-{arch}"
+        )
         yield
 
 

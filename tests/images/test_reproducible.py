@@ -102,6 +102,6 @@ def test_two_checkouts_give_the_same_image(arch: str, tmp_path: Path) -> None:
     assert again == found
     source = loadgen.needed(first, NAME, TWICE.images[NAME], arch)
     if source:  # compiled once in each checkout
-        wheels = [loadgen.wheel(w, MATRIX.base.suite, arch, source, pytest.fail) for w in (first, second)]
+        wheels = [loadgen.wheel(w, MATRIX.base.snapshot, arch, source, pytest.fail) for w in (first, second)]
         assert wheels[0].parents[2] != wheels[1].parents[2]
         assert wheels[0].read_bytes() == wheels[1].read_bytes()

@@ -22,8 +22,8 @@ def run(program: str, *arguments: str, folder: Path) -> Any:
     """Run a program; returns what it prints as JSON in its last line."""
     site = site_of(Workspace(ROOT), "prepare", MATRIX.images["prepare"], "amd64")
     if not site.is_dir():
-        image, suite = MATRIX.images["prepare"], MATRIX.base.suite
-        ensure_site(Workspace(ROOT), "prepare", image, "amd64", suite, print)
+        image, snapshot = MATRIX.images["prepare"], MATRIX.base.snapshot
+        ensure_site(Workspace(ROOT), "prepare", image, "amd64", snapshot, print)
     python = image_python()
     assert python
     paths = os.pathsep.join(map(str, (site, ROOT, Path(__file__).parent)))

@@ -69,11 +69,11 @@ def base_image(
     matrix: Matrix, arch: str, client: docker.DockerClient, workspace: Workspace, progress: Say
 ) -> EngineImage:
     """Return the engine's image of the base alone, loaded if it has none, for what is no run of the bench."""
-    tag = ground.tag_of_base(client, matrix.base, arch)
+    tag = ground.tag_of_base(client, matrix.base, arch, workspace)
     if found := ground.find(client, tag):
         return found
     base = ground.written(client, matrix.base, arch, workspace, progress)
-    tag = ground.tag_of_base(client, matrix.base, arch)
+    tag = ground.tag_of_base(client, matrix.base, arch, workspace)
     return ground.find(client, tag) or load(client, base, tag)
 
 
@@ -106,7 +106,7 @@ class _Builder:
         facts, root = self.matrix.images[name], self.workspace.root
         base = ground.written(self.client, self.matrix.base, self.arch, self.workspace, self.progress)
         site = wheelhouse.ensure_site(
-            self.workspace, name, facts, self.arch, self.matrix.base.suite, self.progress
+            self.workspace, name, facts, self.arch, self.matrix.base.snapshot, self.progress
         )
         self.progress(f"{name}: writing {site.name} and the bench")
         wheels = write(base, self._dockerfile(name, "wheels"), {"site.tar": entries(site, "opt/site/")}, {})
@@ -117,7 +117,7 @@ class _Builder:
     def _wheels_key(self, name: str) -> str:
         """Return the content key of the image with the wheels."""
         site = wheelhouse.site_of(self.workspace, name, self.matrix.images[name], self.arch)
-        base = ground.tag_of_base(self.client, self.matrix.base, self.arch)
+        base = ground.tag_of_base(self.client, self.matrix.base, self.arch, self.workspace)
         return _digest([self._dockerfile(name, "wheels"), base, site.name])
 
     def _bench_key(self, name: str) -> str:

@@ -36,15 +36,17 @@ def written(client: docker.DockerClient, base: Base, arch: str, workspace: Works
     return made(base, arch, workspace, say)
 
 
-def tag_of_base(client: docker.DockerClient, base: Base, arch: str) -> str:
+def tag_of_base(client: docker.DockerClient, base: Base, arch: str, workspace: Workspace) -> str:
     """The tag of the base that an image for `arch` stands on: the pulled one where the engine has it."""
-    reference, pulled, own = _names(base, arch)
-    return pulled if reference and find(client, pulled) else own
+    reference, pulled = _names(base, arch)
+    if reference and find(client, pulled):
+        return pulled
+    return f"edgequant/base:{arch}-{key(base, arch, workspace)}"
 
 
 def _named(client: docker.DockerClient, base: Base, arch: str, say: Say) -> EngineImage | None:
     """The base of the registry that is named, None where none is or it does not answer."""
-    reference, pulled, _ = _names(base, arch)
+    reference, pulled = _names(base, arch)
     if not reference:
         return None
     try:
@@ -54,11 +56,10 @@ def _named(client: docker.DockerClient, base: Base, arch: str, say: Say) -> Engi
         return None
 
 
-def _names(base: Base, arch: str) -> tuple[str, str, str]:
-    """Return the registry's reference ("" for none), and the tags of a pulled base and of one made."""
+def _names(base: Base, arch: str) -> tuple[str, str]:
+    """Return the registry's reference ("" for none), and the tag of a base pulled by it."""
     reference = os.environ.get("EDGEQUANT_BASE") or base.registry
-    pulled = f"edgequant/base:{arch}-{reference.rpartition(':')[2][:12]}"
-    return reference, pulled, f"edgequant/base:{arch}-{key(base, arch)}"
+    return reference, f"edgequant/base:{arch}-{reference.rpartition(':')[2][:12]}"
 
 
 def find(client: docker.DockerClient, tag: str) -> EngineImage | None:

@@ -22,7 +22,6 @@ ROOT = Path(__file__).resolve().parents[4]
 MATRIX = reading.load(ROOT / "matrix.toml")
 COLD = Footing("docker", unmade=("mobilenet_v2", "vgg19", "densenet121"), cells=43 * 60.0)
 ENGINE = Fact("container engine", "the engine does not answer", "missing", "start Docker")
-TOOL = Fact("mmdebstrap", "not installed", "warn", "apt-get install mmdebstrap arch-test uidmap")
 NATIVE = Fact("engine native", "CPython 3.11")
 
 
@@ -48,7 +47,6 @@ def test_what_will_work_is_told_with_minutes_and_gigabytes(footing: Footing, tol
     ("footing", "error", "code", "words"),
     [
         (Footing("", ENGINE), EngineError, 4, ["does not answer", "first start Docker"]),
-        (replace(COLD, no_base=TOOL), BuildError, 5, ["no mmdebstrap", "first apt-get install mmdebstrap"]),
         (
             replace(COLD, too_large={"vgg19": "takes much"}),
             ArtifactError,
@@ -92,7 +90,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
 def test_the_engine_is_the_one_that_a_run_would_take(
     session: Session, engine: str, native: str, kind: str
 ) -> None:
-    facts = [replace(ENGINE, status=engine), replace(NATIVE, status=native), TOOL]
+    facts = [replace(ENGINE, status=engine), replace(NATIVE, status=native)]
     found = verdict.look(session, facts, there=16 << 30, elsewhere=False)
     assert (found.engine, found.no_engine, found.share) == (kind, None, 1.0)
     assert set(found.unmade) == set(session.matrix.models)
@@ -103,7 +101,7 @@ def test_the_engine_is_the_one_that_a_run_would_take(
 
 
 def test_no_engine_at_all_or_none_over_there_is_in_the_way(session: Session) -> None:
-    facts = [ENGINE, replace(NATIVE, status="warn"), TOOL]
+    facts = [ENGINE, replace(NATIVE, status="warn")]
     assert verdict.look(session, facts, there=16 << 30, elsewhere=False).no_engine == ENGINE
     there = [replace(ENGINE, status="ok"), replace(ENGINE, value="ssh://pi does not answer"), *facts[1:]]
     found = verdict.look(session, there, there=16 << 30, elsewhere=True).no_engine
@@ -114,7 +112,7 @@ def test_no_engine_at_all_or_none_over_there_is_in_the_way(session: Session) -> 
 def test_the_doctor_ends_with_the_code_of_what_is_in_the_way(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = [ENGINE, replace(NATIVE, status="warn"), TOOL]
+    facts = [ENGINE, replace(NATIVE, status="warn")]
     monkeypatch.setattr(doctor, "examine", lambda *_: facts)
     with pytest.raises(EngineError, match="will not work here"):
         doctor.show_doctor(ROOT, [])
@@ -141,23 +139,18 @@ def test_memory_is_what_the_cgroup_leaves(
 
 
 @pytest.mark.parametrize(
-    ("release", "docker", "base"),
+    ("release", "docker"),
     [
-        ({"ID": "debian"}, "apt-get install docker.io; systemctl start docker", "apt-get install mmdebstrap"),
-        ({"ID": "linuxmint", "ID_LIKE": "ubuntu debian"}, "apt-get install docker.io", "apt-get install"),
-        ({"ID": "fedora"}, "dnf install moby-engine", "--engine native"),
-        ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "dnf install moby-engine", "EDGEQUANT_BASE"),
-        ({"ID": "manjaro", "ID_LIKE": "arch"}, "pacman -S docker", "--engine native"),
-        (
-            {"ID": "opensuse-tumbleweed", "ID_LIKE": "opensuse suse"},
-            "zypper install docker",
-            "--engine native",
-        ),
-        ({"ID": "alpine"}, "apk add docker; service docker start", "--engine native"),
-        ({"ID": "plan9"}, "install Docker", "--engine native"),
-        ({}, "install Docker", "--engine native"),
+        ({"ID": "debian"}, "apt-get install docker.io; systemctl start docker"),
+        ({"ID": "linuxmint", "ID_LIKE": "ubuntu debian"}, "apt-get install docker.io"),
+        ({"ID": "fedora"}, "dnf install moby-engine"),
+        ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "dnf install moby-engine"),
+        ({"ID": "manjaro", "ID_LIKE": "arch"}, "pacman -S docker"),
+        ({"ID": "opensuse-tumbleweed", "ID_LIKE": "opensuse suse"}, "zypper install docker"),
+        ({"ID": "alpine"}, "apk add docker; service docker start"),
+        ({"ID": "plan9"}, "install Docker"),
+        ({}, "install Docker"),
     ],
 )
-def test_a_remedy_speaks_the_distributions_words(release: dict[str, str], docker: str, base: str) -> None:
+def test_a_remedy_speaks_the_distributions_words(release: dict[str, str], docker: str) -> None:
     assert distribution.docker(release).startswith(docker)
-    assert base in distribution.mmdebstrap(release)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tarfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from bench.common.errors import BuildError
 from images.making import loadgen, sysroot
 from images.making.lock import Lock, Pin
 from images.making.sysroot import Sysroot
+from images.workspace import Workspace
 
 # As readelf of binutils 2.40 prints them: LoadGen of g++ 14 on Debian 13.
 SYMBOLS = """
@@ -82,37 +81,34 @@ def test_what_is_no_library_is_an_error(tmp_path: Path) -> None:
         sysroot.check(broken, NEWEST, "gcc")
 
 
-def test_an_absolute_link_stays_in_the_sysroot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pack(_: str, __: str, ___: Sequence[str], target: Path, ____: Sequence[str]) -> None:
-        with tarfile.open(target, "w") as tar:
-            for name, link in (
-                ("./usr/lib/aarch64-linux-gnu/libm.so", "/lib/aarch64-linux-gnu/libm.so.6"),
-                ("./lib", "usr/lib"),
-                ("./dev/fd", "/proc/self/fd"),
-            ):
-                member = tarfile.TarInfo(name)
-                member.type, member.linkname = tarfile.SYMTYPE, link
-                tar.addfile(member)
-            tar.addfile(tarfile.TarInfo("./usr/lib/aarch64-linux-gnu/libm.so.6"))
+def write_lock(workspace: Workspace, arch: str, digit: str) -> None:
+    path = workspace.lock("sysroot", arch)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"libc6-dev=2.36 debian/pool/g/libc6-dev_2.36_{arch}.deb sha256:{digit * 64}\n")
 
-    monkeypatch.setattr("images.making.debian.extract", pack)
-    ground = sysroot.unpack("bookworm", "arm64", tmp_path)
-    assert (ground.libraries / "libm.so").resolve() == (ground.libraries / "libm.so.6").resolve()
-    assert (ground.libraries / "libm.so").is_file()
-    assert not (ground.folder / "dev").exists()
+
+def test_another_sysroot_makes_another_wheel(tmp_path: Path) -> None:
+    source, workspace = Lock(tmp_path / "source.txt", (), ()), Workspace(tmp_path)
+    write_lock(workspace, "arm64", "0")
+    before = loadgen.key(workspace, source, "arm64")
+    write_lock(workspace, "arm64", "1")
+    assert loadgen.key(workspace, source, "arm64") != before
 
 
 def test_another_compiler_makes_another_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     source = Lock(tmp_path / "loadgen-source.txt", (), (Pin("mlcommons-loadgen", "6.0.17", ("0" * 64,)),))
+    workspace = Workspace(tmp_path)
+    for arch in ("arm64", "amd64"):
+        write_lock(workspace, arch, "0")
     monkeypatch.setattr("images.making.loadgen.platform.machine", lambda: "x86_64")
-    keys = [loadgen.key(source, "arm64")]
+    keys = [loadgen.key(workspace, source, "arm64")]
     for version in ("12.2.0", "14.2.0"):
         compiler = tmp_path / "aarch64-linux-gnu-g++"
         compiler.write_text(f"#!/bin/sh\necho 'aarch64-linux-gnu-g++ (Debian) {version}'\necho Copyright\n")
         compiler.chmod(0o755)
-        keys.append(loadgen.key(source, "arm64"))
-    assert len({*keys, loadgen.key(source, "amd64")}) == 4
+        keys.append(loadgen.key(workspace, source, "arm64"))
+    assert len({*keys, loadgen.key(workspace, source, "amd64")}) == 4
 
 
 def test_a_missing_compiler_is_named_as_debian_packages_it(
