@@ -27,7 +27,10 @@ _DEFINITION = "convert/models/definition.py"
 _SOURCES: Mapping[str, tuple[str, ...]] = {
     "embedded": _ARRAYS,
     "photographs": ("data/photographs.py", "data/arrays.py"),
-    "probe": ("convert/models/__init__.py", _DEFINITION, "convert/models/probe.py", *_ARRAYS),
+    "probe": (
+        *(f"convert/models/{name}.py" for name in ("__init__", "definition", "exact", "forward", "probe")),
+        *_ARRAYS,
+    ),
     "state": (_DEFINITION, "convert/models/state.py"),
     "reference": (_DEFINITION,),
 }

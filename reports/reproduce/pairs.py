@@ -1,7 +1,7 @@
 """A published set's cells beside those measured here, and whether both ran the same bytes in the same way.
 
-A is the set, B is this machine. Nothing is judged across code paths, so what keeps a pair apart is found
-first.
+A is the set, B is this machine. Only on one code path must outputs be equal to the bit: what keeps a pair
+apart is found first.
 """
 
 from __future__ import annotations
