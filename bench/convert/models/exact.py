@@ -30,15 +30,20 @@ def draw(source: np.random.PCG64, shape: tuple[int, ...]) -> Matrix:
 
     Only the generator's raw words are read: their sequence is part of its definition.
     """
-    words = source.random_raw(math.prod(shape)).astype("<u8").view("<u2").reshape(*shape, _PARTS)
-    total: Matrix = words.sum(-1, dtype=np.int64) - _PARTS * (2**16 - 1) / 2
-    return total / _DEVIATION
+    drawn: Matrix = np.empty(shape)
+    for row in drawn:  # one by one: VGG-19 has a layer of 100 million weights
+        words = source.random_raw(row.size).astype("<u8").view("<u2").reshape(*row.shape, _PARTS)
+        row[...] = (words.sum(-1, dtype=np.int64) - _PARTS * (2**16 - 1) / 2) / _DEVIATION
+    return drawn
 
 
 def coarse(values: Matrix, bits: int) -> tuple[Matrix, float]:
     """Round values to integers of at most `bits` bits times one power of two; return both."""
-    unit = 2.0 ** (math.frexp(float(np.abs(values).max()))[1] - bits)
-    return np.clip(np.round(values / unit), 1 - 2.0**bits, 2.0**bits - 1), unit
+    unit = 2.0 ** (math.frexp(max(float(values.max()), -float(values.min())))[1] - bits)
+    whole = values / unit
+    np.round(whole, out=whole)
+    np.clip(whole, 1 - 2.0**bits, 2.0**bits - 1, out=whole)
+    return whole, unit
 
 
 def product(left: Matrix, right: Matrix) -> Matrix:

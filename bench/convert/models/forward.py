@@ -42,7 +42,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class _Weight:
-    """A layer's weight, and the largest sum of its magnitudes over one output, in units of the weight."""
+    """A layer's weight over STEP, and the largest sum of its magnitudes over one output, in its own units."""
 
     value: torch.Tensor
     largest: float
@@ -95,12 +95,12 @@ class Exact(fx.Interpreter):  # type: ignore[misc]
         if name not in self._weights:
             whole, unit = exact.coarse(layer.weight.detach().double().numpy(), WEIGHT_BITS)
             largest = float(np.abs(whole).reshape(len(whole), -1).sum(1).max())
-            self._weights[name] = _Weight(torch.from_numpy(whole * unit), largest)
+            self._weights[name] = _Weight(torch.from_numpy(whole * (unit / STEP)), largest)
         weight, bound = self._weights[name], _largest(x) / STEP * self._weights[name].largest
         if not bound < exact.EXACT:
             raise ArtifactError("sums too large to be exact", where=name)
         if isinstance(layer, nn.Linear):
-            return _each(x, lambda one: functional.linear(one, weight.value / STEP))
+            return _each(x, lambda one: functional.linear(one, weight.value))
         wide = torch.float64
         if layer.groups > 1 and bound / 2.0 ** (WEIGHT_BITS - DEPTHWISE_BITS) < _EXACT32:
             wide = torch.float32
@@ -108,7 +108,7 @@ class Exact(fx.Interpreter):  # type: ignore[misc]
         assert not isinstance(layer.padding, str)  # torchvision gives numbers
         shape = layer.stride, layer.padding, layer.dilation, layer.groups
         value = weight.value.to(wide)
-        return _each(x, lambda one: functional.conv2d(one.to(wide), value, None, *shape).double() / STEP)
+        return _each(x, lambda one: functional.conv2d(one.to(wide), value, None, *shape).double())
 
     def _standardised(
         self, name: str, x: torch.Tensor, gain: Any, shift: Any, eps: float = 0.0
