@@ -19,7 +19,7 @@ from torch import nn
 from bench.common.errors import ArtifactError
 from bench.convert.models import exact
 from bench.convert.models.definition import build, head
-from bench.convert.models.forward import DEPTHWISE_BITS, STEP, WEIGHT_BITS, Exact
+from bench.convert.models.forward import DEPTHWISE_BITS, STEP, WEIGHT_BITS, ExactPass
 from bench.data.embedded import Split, preprocess
 
 _BATCH = 8
@@ -92,7 +92,7 @@ def _calibrate(module: nn.Module, images: npt.NDArray[np.uint8], shift: float) -
     last, classifier = head(module)
     bare = {} if norms else {name: layer for name, layer in layers.items() if name != last}
     module.set_submodule(last, nn.Identity())
-    body = Exact(module, dict.fromkeys(bare, shift))
+    body = ExactPass(module, dict.fromkeys(bare, shift))
     starts = [0, *range(_CALIBRATION_IMAGES, len(images), _BATCH)]
     batches = [images[start:end] for start, end in zip(starts, [*starts[1:], len(images)])]
     features = torch.cat([body.images(torch.from_numpy(preprocess(batch))) for batch in batches])
