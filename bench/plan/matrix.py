@@ -51,9 +51,13 @@ class LoadGen:
 
 @dataclass(frozen=True)
 class Wheels:
-    """What is dropped from the unpacked wheels of every image (globs)."""
+    """What is dropped from the unpacked wheels of every image (globs); packages' own indexes, by name.
+
+    A package's own index is asked for what the user's does not have: it alone has local versions ("+cpu").
+    """
 
     exclude: tuple[str, ...] = ()
+    indexes: dict[str, str] = field(default_factory=dict)
 
 
 def _bytes(text: str) -> int:
@@ -89,13 +93,14 @@ class Platform:
 class Image:
     """One framework's container image: its pins, and what is dropped from its wheels.
 
-    In a loaded matrix `exclude` begins with what every image drops (`Wheels`).
+    In a loaded matrix `exclude` begins with what every image drops, and `indexes` are `Wheels`'.
     """
 
     description: str
     arches: Annotated[tuple[str, ...], rule(items={"enum": ["amd64", "arm64"]}, minItems=1)]
     requirements: Annotated[tuple[str, ...], rule(minItems=1)]
     exclude: tuple[str, ...] = ()
+    indexes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,11 @@ def parse(data: Mapping[str, Any], file: str = "matrix.toml") -> Matrix:
     matrix = read(Matrix, data, Place(file))
     consistency.check(matrix, file)
     images = {
-        name: replace(image, exclude=matrix.wheels.exclude + image.exclude)
+        name: replace(
+            image,
+            exclude=matrix.wheels.exclude + image.exclude,
+            indexes={**matrix.wheels.indexes, **image.indexes},
+        )
         for name, image in matrix.images.items()
     }
     return replace(matrix, images=images)

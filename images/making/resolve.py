@@ -30,14 +30,19 @@ HOST_COMMAND = (
 _PINNED = re.compile(r"([a-z0-9-]+)==(\S+)(?: ; ([^\\\n]+))?")
 
 
-def resolve(requirements: Sequence[str], arch: str, python: str = PYTHON) -> list[Pin]:
+def resolve(requirements: Sequence[str], arch: str, indexes: Sequence[str] = ()) -> list[Pin]:
     """Let pip choose every package for `requirements`, without installing anything.
 
-    Markers in a requirement (`; platform_machine == "aarch64"`) are evaluated for `arch`.
+    `indexes` are asked as well, if pip's configuration alone does not give all. Markers in a
+    requirement (`; platform_machine == "aarch64"`) are evaluated for `arch`.
     """
     with tempfile.TemporaryDirectory() as nowhere:
         command = "install --quiet --dry-run --ignore-installed --report -"
-        done = pip(command, "--target", nowhere, *requirements, arch=arch, python=python)
+        words = (command, "--target", nowhere, *requirements)
+        done = pip(*words, arch=arch)
+        if done.returncode and indexes:
+            more = [word for index in indexes for word in ("--extra-index-url", index)]
+            done = pip(*words, *more, arch=arch)
     if done.returncode:
         raise BuildError(f"pip cannot resolve {', '.join(requirements)} for {arch}:\n{done.stderr.strip()}")
     return [
@@ -50,14 +55,14 @@ def resolve(requirements: Sequence[str], arch: str, python: str = PYTHON) -> lis
     ]
 
 
-def lock_image(path: Path, requirements: Sequence[str], arch: str) -> None:
+def lock_image(path: Path, requirements: Sequence[str], arch: str, indexes: Sequence[str] = ()) -> None:
     """Resolve one image's requirements and write its lock."""
     if sys.version_info[:2] != tuple(map(int, PYTHON.split("."))):
         raise BuildError(
             f"locks are made with Python {PYTHON}: pip evaluates markers for its own Python",
             remedy=f"rm -r .venv, and put python{PYTHON} first on PATH",
         )
-    write(path, requirements, resolve(requirements, arch))
+    write(path, requirements, resolve(requirements, arch, indexes))
 
 
 def lock_host(path: Path, requirements: Sequence[str]) -> None:
@@ -106,7 +111,7 @@ def lock_all(root: Path) -> None:
     for name, image in matrix.images.items():
         for arch in image.arches:
             print(f"{name} {arch}", flush=True)
-            lock_image(workspace.lock(name, arch), image.requirements, arch)
+            lock_image(workspace.lock(name, arch), image.requirements, arch, [*image.indexes.values()])
     lock_debian(workspace, matrix)
     print("loadgen-source", flush=True)
     with tempfile.TemporaryDirectory() as folder:

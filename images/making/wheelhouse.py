@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.common.errors import BuildError
@@ -42,7 +42,7 @@ def ensure_site(
     if site.is_dir():
         return site
     lock = locks.read(workspace.lock(name, arch))
-    wheels = fill(lock, workspace.wheels(name, arch), arch, progress)
+    wheels = fill(lock, workspace.wheels(name, arch), arch, progress, image.indexes)
     source = loadgen.needed(workspace, name, image, arch)
     if source:
         wheels.append(loadgen.wheel(workspace, snapshot, arch, source, progress))
@@ -62,16 +62,23 @@ def site_of(workspace: Workspace, name: str, image: Image, arch: str) -> Path:
     return workspace.site(name, arch, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 
-def fill(lock: Lock, wheels: Path, arch: str, progress: Say) -> list[Path]:
+def fill(
+    lock: Lock, wheels: Path, arch: str, progress: Say, indexes: Mapping[str, str] | None = None
+) -> list[Path]:
     """Make `wheels` hold every pin of `lock`; return the verified files, one a pin.
 
-    Raises BuildError if a file there is not what the lock says, or if pip cannot get one.
+    `indexes` are packages' own, asked for what pip's configuration does not give. Raises
+    BuildError if a file there is not what the lock says, or if pip cannot get one.
     """
     wheels.mkdir(parents=True, exist_ok=True)
     missing = [pin for pin in lock.pins if not _verified(pin, wheels)]
     if missing:
         progress(f"{wheels.name}: downloading {len(missing)} of {len(lock.pins)} wheels")
-        _download(missing, wheels, arch, lock.path)
+        own = {name: index for name, index in (indexes or {}).items() if any(p.name == name for p in missing)}
+        _download([pin for pin in missing if pin.name not in own], wheels, arch, lock.path)
+        for pin in missing:
+            if pin.name in own:
+                _download([pin], wheels, arch, lock.path, own[pin.name])
     found = [path for pin in lock.pins if (path := _verified(pin, wheels))]
     if len(found) != len(lock.pins):
         raise BuildError(f"{len(lock.pins) - len(found)} wheels are still missing", where=str(wheels))
@@ -93,19 +100,29 @@ def _verified(pin: Pin, wheels: Path) -> Path | None:
     return None
 
 
-def _download(pins: Sequence[Pin], wheels: Path, arch: str, lock_path: Path) -> None:
-    """Fetch `pins` with pip; a file appears in `wheels` only when it is whole."""
+def _download(pins: Sequence[Pin], wheels: Path, arch: str, lock_path: Path, index: str = "") -> None:
+    """Fetch `pins` with pip; a file appears in `wheels` only when it is whole.
+
+    `index` is asked for what pip's configuration does not give, once and not for long.
+    """
+    if not pins:
+        return
     siblings = [word for path in sorted(wheels.parent.iterdir()) for word in ("--find-links", str(path))]
     with tempfile.TemporaryDirectory(dir=wheels.parent.parent, prefix="download-") as partial:
         wanted = Path(partial, "wanted.txt")
         wanted.write_text("".join(f"{pin}\n" for pin in pins))
         command = "download --quiet --retries 2 --no-deps --require-hashes"
-        done = pip(command, *siblings, "--dest", partial, "-r", str(wanted), arch=arch)
+        words = (*siblings, "--dest", partial, "-r", str(wanted))
+        done = pip(command, *words, arch=arch)
+        errors = done.stderr
+        if done.returncode and index:
+            done = pip(f"{command} --retries 0 --timeout 15", *words, "--index-url", index, arch=arch)
+            errors += f"ERROR: nor at its own index, {index}:\n{done.stderr}"
         wanted.unlink()
         for path in Path(partial).iterdir():
             path.replace(wheels / path.name)
     if done.returncode:
-        raise _no_wheel(pins, done.stderr, lock_path)
+        raise _no_wheel(pins, errors, lock_path)
 
 
 def _no_wheel(pins: Sequence[Pin], stderr: str, lock_path: Path) -> BuildError:
@@ -114,7 +131,9 @@ def _no_wheel(pins: Sequence[Pin], stderr: str, lock_path: Path) -> BuildError:
     names = ", ".join(f"{pin.name}=={pin.version}" for pin in blamed[:5])
     remedy = "connect to a package index (pip's configuration names it) and run the same command again"
     if any("+" in pin.version for pin in blamed):
-        remedy += "; a version with '+cpu' comes from the framework's own index: add it as extra-index-url"
+        remedy += (
+            "; a version with '+cpu' is at its framework's own index: a copy of it can be extra-index-url"
+        )
     return BuildError(f"cannot download {names}:\n" + "\n".join(errors), where=lock_path.name, remedy=remedy)
 
 

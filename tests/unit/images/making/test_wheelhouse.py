@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -41,6 +47,26 @@ def make_wheel(folder: Path, version: str = "1.0") -> Path:
         for name, text in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(name, text)
     return path
+
+
+@dataclass
+class Indexes:
+    """Package indexes in a folder, served at `address`, and the paths that were asked for."""
+
+    folder: Path
+    asked: list[str]
+    address: str = ""
+
+    @property
+    def own(self) -> str:
+        return f"{self.address}/own/simple"
+
+    def put(self, name: str, wheel: Path) -> None:
+        page = self.folder / name / "simple" / "tiny-kit"
+        page.mkdir(exist_ok=True)
+        shutil.copy(wheel, page)
+        links = (f'<a href="{path.name.replace("+", "%2B")}">{path.name}</a>' for path in page.glob("*.whl"))
+        (page / "index.html").write_text("<!DOCTYPE html><body>" + "".join(links))
 
 
 def lock_of(*wheels: Path) -> Lock:
@@ -92,6 +118,86 @@ def test_missing_wheel_without_network_names_the_package(
         wheelhouse.fill(lock, tmp_path / "wheels" / "tiny-amd64", "amd64", print)
     assert "extra-index-url" in caught.value.remedy
     assert list((tmp_path / "wheels").parent.glob("download-*")) == []
+
+
+@pytest.fixture
+def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Indexes]:
+    """Two package indexes on this machine: pip's configuration names the first, which is empty."""
+    found = Indexes(tmp_path / "indexes", [])
+
+    class Counting(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            found.asked.append(self.path)
+
+    for name in ("user", "own"):
+        (found.folder / name / "simple").mkdir(parents=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Counting, directory=str(found.folder)))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    found.address = f"http://127.0.0.1:{server.server_address[1]}"
+    own = {"CONFIG_FILE": os.devnull, "FIND_LINKS": "", "INDEX_URL": f"{found.address}/user/simple"}
+    for name, value in own.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    yield found
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("road", ["find-links", "index"])
+def test_what_pip_is_configured_for_comes_first(
+    tmp_path: Path, indexes: Indexes, monkeypatch: pytest.MonkeyPatch, road: str
+) -> None:
+    """As on a machine whose pip.conf names a folder or an index that has the local version."""
+    wheel = make_wheel(tmp_path / "disk", "1.0+cpu")
+    if road == "find-links":
+        monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "disk"))
+    else:
+        indexes.put("user", wheel)
+    folder = tmp_path / "wheels" / "tiny-amd64"
+    [got] = wheelhouse.fill(lock_of(wheel), folder, "amd64", print, {"tiny-kit": indexes.own})
+    assert got.read_bytes() == wheel.read_bytes()
+    assert not any(path.startswith("/own/") for path in indexes.asked)
+
+
+def test_what_the_users_index_lacks_comes_from_the_packages_own(tmp_path: Path, indexes: Indexes) -> None:
+    indexes.put("user", make_wheel(tmp_path / "disk", "1.0"))  # as the ordinary index: no local versions
+    wheel = make_wheel(tmp_path / "disk", "1.0+cpu")
+    indexes.put("own", wheel)
+    folder = tmp_path / "wheels" / "tiny-amd64"
+    [got] = wheelhouse.fill(lock_of(wheel), folder, "amd64", print, {"tiny-kit": indexes.own})
+    assert got.read_bytes() == wheel.read_bytes()
+    assert indexes.asked[0].startswith("/user/")
+
+
+def test_an_own_index_cannot_slip_in_another_file(tmp_path: Path, indexes: Indexes) -> None:
+    wheel = make_wheel(tmp_path / "disk", "1.0+cpu")
+    lock = lock_of(wheel)
+    with wheel.open("ab") as stream:
+        stream.write(b"one byte too many")
+    indexes.put("own", wheel)
+    folder = tmp_path / "wheels" / "tiny-amd64"
+    with pytest.raises(BuildError, match=r"tiny-kit==1\.0\+cpu"):
+        wheelhouse.fill(lock, folder, "amd64", print, {"tiny-kit": indexes.own})
+    assert list(folder.iterdir()) == []
+
+
+def test_an_own_index_that_does_not_answer_is_told_and_costs_no_retries(
+    tmp_path: Path, indexes: Indexes
+) -> None:
+    lock = lock_of(make_wheel(tmp_path / "disk", "1.0+cpu"))
+    folder = tmp_path / "wheels" / "tiny-amd64"
+    with pytest.raises(BuildError, match=r"nor at its own index, http://127\.0\.0\.1:9/") as caught:
+        wheelhouse.fill(lock, folder, "amd64", print, {"tiny-kit": "http://127.0.0.1:9/simple"})
+    assert "tiny-kit==1.0+cpu" in str(caught.value)
+    assert "Retrying" not in str(caught.value)
+
+
+def test_the_matrix_names_the_index_of_every_local_version() -> None:
+    for name, image in MATRIX.images.items():
+        for arch in image.arches:
+            for pin in locks.read(Workspace(ROOT).lock(name, arch)).pins:
+                assert "+" not in pin.version or pin.name in image.indexes, f"{name}: {pin.name}"
 
 
 def test_wheels_of_another_image_are_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
