@@ -57,7 +57,12 @@ class Library:
         self.release: Callable[[], None] = lambda: None
 
     def load(self, indices: Sequence[int]) -> None:
-        """LoadGen's LoadSamplesToRam: copy these images, in this order, normalised; no clock is running."""
+        """LoadGen's LoadSamplesToRam: copy these images, in this order, normalised; no clock is running.
+
+        For MultiStream LoadGen pads the list with its own first samples. A sample stands in one place, so that
+        every query of consecutive ones is a window: the repeated ones would break the order at the end.
+        """
+        indices = list(dict.fromkeys(indices))
         count, extra = len(indices), self._batch - 1
         for row, index in enumerate(indices):
             self.store[row] = self._image(index)

@@ -199,6 +199,17 @@ def test_consecutive_samples_are_views_even_across_the_end() -> None:
     assert library.store.ctypes.data % 64 == 0
 
 
+def test_samples_that_loadgen_repeats_to_pad_the_set_are_not_gathered_inside_the_clock() -> None:
+    """MultiStream's set arrives with its first batch - 1 samples once more; queries wrap at either end."""
+    library = Library(np.zeros((16, 3, 2, 2), np.float32), "NCHW", 8, 16, lambda: None)
+    loaded = [int(index) for index in np.random.default_rng(7).permutation(16)]
+    library.load([*loaded, *loaded[:7]])
+    scratch = library.starts()[-1]
+    queries = [[loaded[(first + step) % 16] for step in range(8)] for first in range(16)]
+    assert [library.window(query) for query in queries] == list(range(16))
+    assert scratch == 16 + 7
+
+
 # ------------------------------------------------------------------------------------ system under test
 
 
