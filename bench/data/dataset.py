@@ -15,8 +15,8 @@ from bench.data import listing
 
 #: Every dataset: the embedded one, and those of a folder.
 DATASETS = ("fashion-mnist", "imagenet", "folder")
-#: Test images of which FP32 reference logits are kept, so that arrays have as many at least.
-REFERENCE_IMAGES = 32
+#: Test images of which FP32 reference logits are kept: as many as an accuracy run of minutes answers.
+REFERENCE_IMAGES = 256
 #: Images of the embedded dataset's splits.
 EMBEDDED = {"test": 512, "calibration": 128}
 

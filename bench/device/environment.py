@@ -32,12 +32,14 @@ def describe(
     *,
     engine: Mapping[str, Any],
     lock: str,
+    code: str,
     emulated: bool,
     threads: int,
     threads_why: str = "",
     root: Path = Path("/"),
 ) -> dict[str, Any]:
-    """The result file's `environment`; `threads_why` says how the host came to this number.
+    """The result file's `environment`; `code` is the SHA-256 of the kit's files that run here, and
+    `threads_why` says how the host came to this number.
 
     Under emulation /proc/cpuinfo is the host's, so nothing of it is repeated: model and flags say so.
     """
@@ -45,6 +47,7 @@ def describe(
     return {
         "engine": {"kind": engine["kind"], "image": engine["image"], "digest": engine["digest"]},
         "lock": lock,
+        "code": code,
         "emulated": emulated,
         "cpu_model": model,
         "cpu_flags": flags,
@@ -171,6 +174,17 @@ def peak_memory(root: Path = Path("/")) -> int | None:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def anonymous_memory(root: Path = Path("/")) -> int | None:
+    """This process's anonymous resident memory in bytes (RssAnon): its own, without what it maps from files.
+
+    What was moved to swap is counted as well (VmSwap). None where the kernel does not tell.
+    """
+    found = dict(line.partition(":")[::2] for line in text_of(root / "proc/self/status").splitlines())
+    if "RssAnon" not in found:
+        return None
+    return sum(int(found.get(name, "0").split()[0]) * 1024 for name in ("RssAnon", "VmSwap"))
 
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Docker's word for an architecture -> the kernel's

@@ -82,28 +82,50 @@ def score(log: Path, labels: NDArray[np.int64], samples: int) -> dict[str, Any]:
     }
 
 
-def agreement(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> dict[str, Any]:
-    """Compare logits with the reference, both (n, classes): the result file's `agreement`.
+def agreement(
+    logits: NDArray[np.float32], reference: NDArray[np.float32], classes: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Compare logits with the reference, both (n, all classes): the result file's `agreement`.
 
-    SQNR is 10 log10(sum ref^2 / sum (ref - x)^2) in dB over all samples, null when they are identical.
-    The SHA-256 is of the logits' little-endian float32 bytes: two measurements with one hash had the same
-    outputs, bit for bit.
+    Cosine, SQNR and KL are taken over the dataset's `classes`, int64 (k,), after each image's mean logit over
+    them is taken away: what is common to all classes decides nothing, and what a fitted head is silent about
+    would be most of the vector. SQNR is 10 log10(sum ref^2 / sum (ref - x)^2) in dB over all samples, null
+    when they are identical; KL is sum p log(p / q) in nats, p and q the softmax of reference and logits.
+    Largest difference, first choice and SHA-256 (little-endian float32 bytes: two measurements with one hash
+    had the same outputs, bit for bit) are of all logits.
     Raises MeasureError for other shapes or a logit that is not finite.
     """
     if logits.shape != reference.shape:
         raise MeasureError(f"logits are {logits.shape}, the reference is {reference.shape}")
     if not np.isfinite(logits).all():
         raise MeasureError(f"{int((~np.isfinite(logits)).sum())} of {logits.size} logits are not finite")
-    ours, theirs = logits.astype(np.float64), reference.astype(np.float64)
+    all_ours, all_theirs = logits.astype(np.float64), reference.astype(np.float64)
+    ours, theirs = (_centred(one[:, classes]) for one in (all_ours, all_theirs))
     noise, signal = float(((ours - theirs) ** 2).sum()), float((theirs**2).sum())
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     cosine = (ours * theirs).sum(axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)
+    log_p, log_q = _log_softmax(theirs), _log_softmax(ours)
+    divergence = np.maximum((np.exp(log_p) * (log_p - log_q)).sum(axis=1), 0.0)
     return {
         "samples": len(ours),
-        "max_abs_diff": float(np.abs(ours - theirs).max()),
+        "classes": len(classes),
+        "max_abs_diff": float(np.abs(all_ours - all_theirs).max()),
         "mean_cosine": float(cosine.mean()),
         "worst_cosine": float(cosine.min()),
-        "top1_agreement": float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
+        "mean_kl": float(divergence.mean()),
+        "worst_kl": float(divergence.max()),
+        "top1_agreement": float((all_ours.argmax(axis=1) == all_theirs.argmax(axis=1)).mean()),
         "sqnr_db": 10 * float(np.log10(signal / noise)) if noise and signal else None,
         "logits_sha256": hashlib.sha256(logits.astype("<f4").tobytes()).hexdigest(),
     }
+
+
+def _centred(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
+    return found
+
+
+def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return found

@@ -1,10 +1,11 @@
-"""One cell under test: compiled, its samples loaded, timed by LoadGen, then compared with the reference.
+"""One cell under test: compiled, its samples loaded, timed by LoadGen; or judged: accuracy and agreement.
 
-Everything that is not timing (agreement, accuracy, kernel evidence) is collected after the timing.
+Everything that is not timing is collected after the timing.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import time
@@ -43,6 +44,7 @@ class CellRun:
         started = time.perf_counter()
         runner: Runner = work.backend.compile(cell["batch"], cell["scenario"])
         self.load_seconds = work.load_seconds + time.perf_counter() - started
+        self.loaded_bytes = environment.anonymous_memory()
         self.capacity = self._capacity()
         self.sample_seconds = 0.0  # known once the cell is warm
         self.library = Library(work.images, work.backend.layout, cell["batch"], self.capacity, self._bind)
@@ -73,6 +75,7 @@ class CellRun:
         # emulated: the first images are those that the reference has
         samples = self.capacity if self.work.emulated else len(self.work.images)
         test = self.test(accurate=False, logs=f"loadgen/{cell['id']}/round-{number}", samples=samples)
+        first = self._first_inference()
         pace, watched, found = self.perform(test, self.seeds)
         peak = environment.peak_memory()
         return {
@@ -80,6 +83,8 @@ class CellRun:
             "started": now,
             "machine": os.environ.get("EDGEQUANT_MACHINE") or self.work.spec["machine"],
             "load_seconds": self.load_seconds,
+            "first_inference_seconds": first,
+            "memory": self._memory(),
             "calibration": {"calls": pace.calls, "seconds_per_call": pace.seconds_per_call},
             **found,
             "peak_memory_bytes": peak,
@@ -112,33 +117,69 @@ class CellRun:
             return settings.Pace(0, work.sample_seconds * batch)
         return warm_up(self.runner, self.cell["scenario"], self.capacity, 0)
 
-    def judged(self) -> dict[str, Any]:
-        """The result's agreement, accuracy and evidence."""
-        limit = self.settings["accuracy_limit"]
-        found: dict[str, Any] = {"accuracy": None, "accuracy_reason": self.settings["accuracy_reason"]}
-        if asked := self.settings["accuracy_samples"]:
-            samples = affordable(asked, self.sample_seconds, limit)
-            if samples >= min(asked, _FEWEST):
-                found["accuracy"] = self._accuracy(samples)
-            else:
-                cost = "emulated" if self.work.emulated else f"{self.sample_seconds:.3g} s a sample"
-                found["accuracy_reason"] = (
-                    f"{cost}: not even {_FEWEST} samples fit into the profile's accuracy_limit of {limit:g} s"
-                )
-        found["agreement"] = self._agreement()
-        found["evidence"] = self.runner.evidence().document()
-        return found
+    def _first_inference(self) -> float | None:
+        """Seconds of the first call, which allocates and chooses; emulated it would only take time."""
+        if self.work.emulated:
+            return None
+        started = time.perf_counter()
+        self.runner.run(self.library.starts()[0])
+        return time.perf_counter() - started
 
-    def _agreement(self) -> dict[str, Any]:
-        """Compare with the reference: its images by the timed model, or (emulated) those that ran already."""
+    def _memory(self) -> dict[str, int] | None:
+        """The process's anonymous memory: before the framework, with the model loaded, after it ran.
+
+        The samples, which every framework is handed alike, are left out; None where the kernel does not tell.
+        """
+        ran = environment.anonymous_memory()
+        if self.work.baseline_bytes is None or self.loaded_bytes is None or ran is None:
+            return None
+        return {
+            "baseline_bytes": self.work.baseline_bytes,
+            "loaded_bytes": self.loaded_bytes,
+            "ran_bytes": ran - self.library.bytes,
+        }
+
+    @functools.cached_property
+    def _judging(self) -> tuple[Replay, Array]:
+        """What hears the outputs, and the reference's; what is read is what was prepared, by hash."""
+        self.work.verify()
         reference = _reference(Path(self.work.spec["reference"]))
-        if isinstance(self.runner, Replay):
-            return accuracy.agreement(*self.runner.against(reference))
-        share = AGREEMENT_SHARE * self.settings["accuracy_limit"]
-        compared = affordable(len(reference), self.sample_seconds, share)
-        return accuracy.agreement(self._logits(compared), reference[:compared])
+        if not self.sample_seconds:  # timed in another launch
+            self.library.load(range(self.capacity))
+            self.sample_seconds = self._warm_up().seconds_per_call / self.cell["batch"]
+        heard = self.runner if isinstance(self.runner, Replay) else Replay(self.runner, self.library)
+        heard.keep(len(reference))
+        return heard, reference
 
-    def _accuracy(self, samples: int) -> dict[str, Any]:
+    def accuracy(self) -> dict[str, Any]:
+        """The result's accuracy, of as many images as the profile's limit allows, or why there is none."""
+        limit, asked = self.settings["accuracy_limit"], self.settings["accuracy_samples"]
+        if not asked:
+            return {"accuracy": None, "accuracy_reason": self.settings["accuracy_reason"]}
+        heard, _ = self._judging
+        samples = affordable(asked, self.sample_seconds, limit)
+        if samples >= min(asked, _FEWEST):
+            return {"accuracy": self._answers(samples, heard), "accuracy_reason": None}
+        cost = "emulated" if self.work.emulated else f"{self.sample_seconds:.3g} s a sample"
+        return {
+            "accuracy": None,
+            "accuracy_reason": f"{cost}: not even {_FEWEST} samples fit into the profile's accuracy_limit "
+            f"of {limit:g} s",
+        }
+
+    def agreement(self) -> dict[str, Any]:
+        """The result's agreement: of the accuracy run's images, else of as many as the limit allows."""
+        heard, reference = self._judging
+        classes = np.unique(open_labels(Path(self.work.spec["data"])))
+        if heard.empty:
+            share = AGREEMENT_SHARE * self.settings["accuracy_limit"]
+            self._run(affordable(len(reference), self.sample_seconds, share), heard)
+        return {
+            "agreement": accuracy.agreement(*heard.against(reference), classes),
+            "agreement_reason": None,
+        }
+
+    def _answers(self, samples: int, heard: Replay) -> dict[str, Any]:
         labels = open_labels(Path(self.work.spec["data"]))
         if samples > min(len(labels), len(self.work.images)):
             raise MeasureError(f"accuracy_samples = {samples}, but there are {len(labels)} labelled images")
@@ -147,7 +188,7 @@ class CellRun:
         attributes = (
             {"multi_stream_samples_per_query": per_query} if self.cell["scenario"] == "MultiStream" else {}
         )
-        systems.run(test, {**attributes, **self.seeds}, self.runner, self.library)
+        systems.run(test, {**attributes, **self.seeds}, heard, self.library)
         counts = accuracy.score(test.logs / "mlperf_log_accuracy.json", labels, samples)
         return {
             "scenario": self.cell["scenario"],
@@ -155,16 +196,13 @@ class CellRun:
             "logs": str(test.logs.relative_to(self.work.run)),
         }
 
-    def _logits(self, count: int) -> Array:
-        """Logits of the first `count` test images, float32 (count, classes), by the timed model."""
-        rows = []
+    def _run(self, count: int, heard: Replay) -> None:
+        """Run the first `count` test images, so that their logits are heard."""
         for first in range(0, count, self.capacity):
             chunk = list(range(first, min(first + self.capacity, count)))
             self.library.load(chunk)
             for start in range(0, len(chunk), self.runner.batch):
-                window = chunk[start : start + self.runner.batch]
-                rows.append(self.runner.run(self.library.window(window))[: len(window)].copy())
-        return np.concatenate(rows)
+                heard.run(self.library.window(chunk[start : start + self.runner.batch]))
 
 
 def _reference(folder: Path) -> Array:

@@ -1,7 +1,8 @@
 """One launch: one artifact in one round, all its scenarios, each a cell with a result of its own.
 
-A cell that fails says why and the others go on. What cell_run finds beside the timing is collected once,
-when the cell's result file is made.
+A cell that fails says why and the others go on. A timed round is on disk before anything else is asked of
+the cell, and what then fails marks its own field. Accuracy and agreement are round 0, a launch of its own
+that comes after all timing, because they heat a machine; where timings are not shown they follow at once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from bench.measure.loadgen.settings import seeds_of
 from bench.measure.upload import Upload
 from bench.measure.work import Work
 from bench.store import results
+
+_LATER = "not measured yet: it comes after all timing"
 
 
 def launch(spec: Mapping[str, Any], emit: Emit) -> int:
@@ -80,19 +83,55 @@ def _event(
 
 
 def _measure(work: Work, cell: Mapping[str, Any]) -> None:
-    """Measure one cell in this round and write its result; nothing to do if the round is there."""
+    """Measure one cell in this round, or judge it, and write its result; nothing to do if that is there."""
     path = results.path_of(work.run, cell["id"])
     result = results.open_for(path, cell["key"])
-    if results.has_round(result, work.spec["round"]):
+    number, one = work.spec["round"], None
+    if number and not results.has_round(result, number):
+        started = time.perf_counter()
+        environment.reset_peak_memory()
+        one = CellRun(work, cell)
+        row = one.timed()
+        row["seconds"] = time.perf_counter() - started
+        result = results.with_round(result or _header(work, cell), row)
+        results.save(path, result)
+        if not result["evidence"]["facts"]:
+            result = {**result, "evidence": _evidence(one)}
+            results.save(path, result)
+    shown = work.spec["performance"] and not work.emulated
+    if (number and shown) or (result and result["judged"]):
         return
-    started = time.perf_counter()
-    environment.reset_peak_memory()
-    one = CellRun(work, cell)
-    row = one.timed()
     if result is None:
-        result = {**_header(work, cell), **one.judged(), "rounds": []}
-    row["seconds"] = time.perf_counter() - started
-    results.save(path, results.with_round(result, row))
+        raise MeasureError("the cell has no timed round, there is nothing to judge", remedy="invoke run")
+    _judge(one or CellRun(work, cell), result, path)
+
+
+def _evidence(one: CellRun) -> dict[str, Any]:
+    """The timed model's kernel evidence; what cannot be read is a warning of its own."""
+    try:
+        return one.runner.evidence().document()
+    except Exception as error:
+        why = f"kernel evidence could not be read: {reason_of(error)}"
+        return {"summary": "not recorded", "facts": {}, "warnings": [why]}
+
+
+def _judge(one: CellRun, result: Mapping[str, Any], path: Path) -> None:
+    """Add accuracy and agreement, each as soon as it is there; what fails leaves its reason and is raised.
+
+    The cell stays unjudged then, so that the next run tries again.
+    """
+    failed = []
+    for name, judge in (("accuracy", one.accuracy), ("agreement", one.agreement)):
+        try:
+            found = judge()
+        except Exception as error:
+            found = {f"{name}_reason": reason_of(error)}
+            failed.append(f"{name}: {found[f'{name}_reason']}")
+        result = {**result, **found}
+        results.save(path, result)
+    if failed:
+        raise MeasureError("; ".join(dict.fromkeys(failed)))
+    results.save(path, {**result, "judged": True})
 
 
 def _header(work: Work, cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,12 +156,20 @@ def _header(work: Work, cell: Mapping[str, Any]) -> dict[str, Any]:
         "environment": environment.describe(
             engine=spec["engine"],
             lock=spec["lock"],
+            code=spec["code"],
             emulated=spec["emulated"],
             threads=spec["threads"],
             threads_why=spec["threads_why"],
         ),
         "versions": _versions(spec["package"]),
         "seeds": seeds_of(cell["settings"]) or {"loadgen": spec["seed"]},
+        "evidence": {"summary": "not recorded", "facts": {}, "warnings": []},
+        "judged": False,
+        "accuracy": None,
+        "accuracy_reason": cell["settings"]["accuracy_reason"] or _LATER,
+        "agreement": None,
+        "agreement_reason": _LATER,
+        "rounds": [],
     }
 
 

@@ -1,4 +1,4 @@
-"""Under emulation an image costs seconds: outputs are kept as LoadGen gets them, none is computed twice."""
+"""Outputs as LoadGen gets them are kept and compared with the reference: none is computed twice."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Replay:
-    """A runner that remembers the first logits of every sample it ran.
+    """A runner that remembers the first logits of every sample it ran, or of samples 0 to `keep`'s.
 
-    Copying costs time inside the clock, so it is for runs whose timings are never shown.
+    Copying costs time inside the clock, so it is for runs whose timings are never shown: accuracy runs, and
+    emulated ones, where an image costs seconds.
     """
 
     def __init__(self, runner: Runner, library: Library) -> None:
@@ -26,6 +27,17 @@ class Replay:
         self._runner = runner
         self._library = library
         self._logits: dict[int, Array] = {}
+        self._kept: int | None = None
+
+    def keep(self, samples: int) -> None:
+        """Remember no sample from this one on: those that the reference does not have."""
+        self._kept = samples
+        self._logits = {index: row for index, row in self._logits.items() if index < samples}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing that is kept has run."""
+        return not self._logits
 
     def bind(self, store: Array, starts: Iterable[int]) -> None:
         """See Runner."""
@@ -35,7 +47,7 @@ class Replay:
         """See Runner."""
         logits = self._runner.run(start)
         for index, row in zip(self._library.samples(start), logits):
-            if index not in self._logits:
+            if index not in self._logits and (self._kept is None or index < self._kept):
                 self._logits[index] = row.copy()
         return logits
 

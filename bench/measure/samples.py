@@ -59,8 +59,8 @@ class Library:
     def load(self, indices: Sequence[int]) -> None:
         """LoadGen's LoadSamplesToRam: copy these images, in this order, normalised; no clock is running.
 
-        For MultiStream LoadGen pads the list with its own first samples. A sample stands in one place, so that
-        every query of consecutive ones is a window: the repeated ones would break the order at the end.
+        For MultiStream LoadGen pads the list with its own first samples. A sample stands in one place, so
+        that every query of consecutive ones is a window: repeated ones would break the order at the end.
         """
         indices = list(dict.fromkeys(indices))
         count, extra = len(indices), self._batch - 1
@@ -72,6 +72,12 @@ class Library:
         self._position = {index: row for row, index in enumerate(indices)}
         self._in_scratch = []
         self._loaded()
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the rows that were written: the loaded samples, those that wrap, used scratch."""
+        rows = len(self._order) + (self._batch if self._in_scratch else 0)
+        return rows * int(self.store[0].nbytes)
 
     def unload(self, indices: Sequence[int]) -> None:
         """LoadGen's UnloadSamplesFromRam: the memory is kept for the next load."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.common import hashing
 from bench.common.errors import UsageError
+from bench.device import environment
 from bench.device.machine import Sensors
 from bench.measure.samples import open_images
 from bench.runtimes import base
@@ -35,9 +36,18 @@ class Work:
         self.options = base.Options(
             Quantization.of(spec["method"]), spec["threads"], first["isa"], spec["isa_environment"]
         )
+        self.baseline_bytes = environment.anonymous_memory()  # of the interpreter, before the framework
         module = base.module(first["framework"], self.options)
         started = time.perf_counter()
         self.backend: Backend = module.load(self.artifact, self.options)
         self.load_seconds = time.perf_counter() - started
         self.emulated: bool = spec["emulated"]
         self.sample_seconds = 0.0  # of the cell that was warmed up last
+        self._verified = False
+
+    def verify(self) -> None:
+        """Raise ArtifactError unless images, labels and reference are what was prepared, by their hashes."""
+        if not self._verified:
+            for name in ("data", "reference"):
+                hashing.verify(Path(self.spec[name]), self.spec[f"{name}_sha256"])
+            self._verified = True

@@ -1,7 +1,7 @@
 """How long a cell will take: from a measured speed where there is one, else from the model's size.
 
-The same arithmetic that bench/measure/cell_run.py follows: warm-up, LoadGen's minimum counts and durations,
-and in the first round the comparison with the reference and the accuracy run.
+The same arithmetic that bench/measure/cell_run.py follows: warm-up, LoadGen's minimum counts and durations;
+once a cell the accuracy run and the comparison with the reference.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def guess(matrix: Matrix, model: str, threads: int, *, emulated: bool = False) -
     return Speed(0.5, seconds, False, emulated)
 
 
-def cell_seconds(batch: int, asked: Asked, speed: Speed, number: int) -> float:
-    """Predicted seconds of one cell in round `number`; `asked` is what LoadGen is asked."""
+def cell_seconds(batch: int, asked: Asked, speed: Speed) -> float:
+    """Predicted seconds of one timed round of a cell; `asked` is what LoadGen is asked."""
     sample = speed.seconds_per_sample
     call = batch * sample
     query = sample * max(1, asked.samples_per_query)
@@ -45,11 +45,17 @@ def cell_seconds(batch: int, asked: Asked, speed: Speed, number: int) -> float:
     if asked.max_duration:
         timed = min(timed, asked.max_duration)
     timed = max(timed, call)  # one batch or query is issued whatever the limit
-    warm_up = min(WARM_UP_CALLS * call, 0.6 + 2 * call)
-    total: float = CELL_SECONDS + warm_up + timed
-    if number == 1:
-        limit = asked.accuracy_limit
-        if not speed.emulated:  # emulated cells compare what LoadGen got: bench/measure/replay.py
-            total += sample * affordable(REFERENCE_IMAGES, sample, AGREEMENT_SHARE * limit)
-        total += sample * affordable(asked.accuracy_samples, sample, limit)
-    return total
+    return float(CELL_SECONDS + _warm_up(call) + timed)
+
+
+def judging_seconds(batch: int, asked: Asked, speed: Speed) -> float:
+    """Predicted seconds of a cell's accuracy run, without one of its comparison with the reference."""
+    sample, limit = speed.seconds_per_sample, asked.accuracy_limit
+    if samples := affordable(asked.accuracy_samples, sample, limit):
+        return CELL_SECONDS + _warm_up(batch * sample) + samples * sample
+    compared = affordable(REFERENCE_IMAGES, sample, AGREEMENT_SHARE * limit)
+    return CELL_SECONDS + _warm_up(batch * sample) + compared * sample
+
+
+def _warm_up(call: float) -> float:
+    return min(WARM_UP_CALLS * call, 0.6 + 2 * call)

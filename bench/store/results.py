@@ -16,7 +16,8 @@ import fastjsonschema
 from bench.common import files
 from bench.common.errors import ResultError
 
-SCHEMA = 2
+SCHEMA = 3
+_OLDEST = 2  # that is still read: its agreement is of all logits, and it tells less of time and memory
 RUN_SCHEMA = 1  # of run.json, which the host writes beside the results
 _SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
 _AGAIN = "delete the file, or run with --fresh, to measure this cell again"
@@ -34,15 +35,15 @@ def path_of(run: Path, cell_id: str) -> Path:
 def load(path: Path) -> dict[str, Any]:
     """Read and validate a result. Raises ResultError (file, what is wrong, remedy); OSError passes.
 
-    A result of an older schema is an OlderResultError.
+    A result of a schema that is no longer read is an OlderResultError.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except ValueError as error:
         raise ResultError(f"damaged result: {error}", where=str(path), remedy=_AGAIN) from error
-    if isinstance(document, dict) and document.get("schema") != SCHEMA:
-        found = document.get("schema")
-        older = isinstance(found, int) and 0 < found < SCHEMA
+    found = document.get("schema") if isinstance(document, dict) else SCHEMA
+    if not isinstance(found, int) or not _OLDEST <= found <= SCHEMA:
+        older = isinstance(found, int) and 0 < found < _OLDEST
         raise (OlderResultError if older else ResultError)(
             f"result of schema {found!r}, expected {SCHEMA}", where=str(path), remedy=_AGAIN
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import io
 import json
 import platform
@@ -46,7 +47,8 @@ print(json.dumps({{"cpu": environment.cpu(), "cpus": cores.cpus, "cpus_why": cor
 class Machine:
     """A machine's facts. `cpus` are the logical CPUs a run may use, one a core, and `cpus_why` says why
     these; `arch` is Docker's word, and `emulated` says that the kernel is another architecture's; `boot` is
-    the kernel's boot id: two engines with the same one share a machine."""
+    the kernel's boot id: two engines with the same one share a machine. `mark` tells machines of one name
+    apart, over reboots: many a virtual machine is called "vm"."""
 
     name: str
     arch: str
@@ -60,10 +62,16 @@ class Machine:
     boot: str
     cpus_why: str = ""
     emulated: bool = False
+    mark: str = ""
+
+    @property
+    def label(self) -> str:
+        """What results call the machine that measured them: its name and its mark."""
+        return "-".join(filter(None, (self.name, self.mark)))
 
     def document(self) -> dict[str, Any]:
         """The machine as run.json has it."""
-        facts = {name: value for name, value in asdict(self).items() if name not in ("cpus", "boot")}
+        facts = {name: value for name, value in asdict(self).items() if name not in ("cpus", "boot", "mark")}
         return {**facts, "machine": MACHINES[self.arch], "cores": len(self.cpus), "flags": list(self.flags)}
 
 
@@ -85,13 +93,33 @@ def local() -> Machine:
         text_of(_BOOT),
         cores.why,
         system.emulated(),
+        marked(model, *(marks() or [text_of(_BOOT)])),
     )
 
 
-def probe(name: str, system: str, run: Callable[[Sequence[str]], str]) -> Machine:
+def marks(root: Path = Path("/")) -> list[str]:
+    """What a Linux has of its own and keeps over reboots: its id, a board's serial number, its network cards.
+
+    Copies of a virtual machine share the id, so the cards count as well; those that come and go (USB) or
+    whose address the kernel drew do not.
+    """
+    found = [text_of(root / name) for name in ("etc/machine-id", "proc/device-tree/serial-number")]
+    for card in sorted((root / "sys/class/net").glob("*/device")):
+        if "/usb" not in str(card.resolve()) and text_of(card.parent / "addr_assign_type") == "0":
+            found.append(text_of(card.parent / "address"))
+    return [one for one in found if one]
+
+
+def marked(*facts: str) -> str:
+    """A short mark of these facts, which says none of them."""
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:8]
+
+
+def probe(name: str, system: str, engine: str, run: Callable[[Sequence[str]], str]) -> Machine:
     """Ask another machine: `run` executes a command in a container there and returns what it printed.
 
-    `name` and `system` are what its engine says of itself. Raises EngineError for an answer that is none.
+    `name`, `system` and `engine`, its id, are what its engine says of itself; a container sees nothing else
+    that lasts ("": the boot must do). Raises EngineError for an answer that is none.
     """
     text = run(["python3", "-I", "-c", _PROBE.format(packed=_packed(), boot=str(_BOOT))])
     try:
@@ -110,6 +138,7 @@ def probe(name: str, system: str, run: Callable[[Sequence[str]], str]) -> Machin
             told["boot"],
             told["cpus_why"],
             told["emulated"],
+            marked(model, engine or told["boot"]),
         )
     except (ValueError, KeyError, IndexError, TypeError):
         raise EngineError(

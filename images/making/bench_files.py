@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.common.hashing import digest_lines, sha256_file
 from images.making.tarball import Member
 
 PREPARE = "prepare"  # the one image that makes artifacts; all others measure
@@ -24,6 +25,13 @@ def of_image(root: Path, name: str) -> list[Path]:
     parts = [root / "bench" / part for part in (_PREPARING if name == PREPARE else _MEASURING)]
     found = [path for part in parts for path in ([part] if part.is_file() else part.rglob("*"))]
     return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+
+def digest(root: Path, name: str) -> str:
+    """SHA-256 over the names and contents of these files: which state of the kit's code an image runs."""
+    return digest_lines(
+        (sha256_file(path), path.relative_to(root).as_posix()) for path in of_image(root, name)
+    )
 
 
 def members(root: Path, name: str) -> list[Member]:

@@ -61,7 +61,11 @@ def _measured(session: Session, prepared: Prepared) -> list[Launch]:
 
     # In a folder without results everything is to do: all cells, round by round.
     every = launches.todo(
-        session.asking, prepared.artifacts, used(session, prepared), session.run_dir / "cells/none"
+        session.asking,
+        prepared.artifacts,
+        used(session, prepared),
+        session.run_dir / "cells/none",
+        apart=False,
     )
     found = [
         replace(launch, cells=tuple(one for one in launch.cells if has_result(one)))

@@ -43,8 +43,7 @@ def affordable(session: Session) -> tuple[Mapping[Group, Speed], list[Cell]]:
         cell
         for group, speed in speeds.items()
         for cell in group.cells
-        if not limit
-        or prediction.cell_seconds(cell.batch, session.asking.of(cell.scenario), speed, 2) <= limit
+        if not limit or prediction.cell_seconds(cell.batch, session.asking.of(cell.scenario), speed) <= limit
     ]
 
 
@@ -54,16 +53,17 @@ def seconds(session: Session, speeds: Mapping[Group, Speed], cells: Collection[C
     for group, speed in speeds.items():
         chosen = [cell for cell in group.cells if cell in cells]
         if chosen:
-            total += session.profile_facts.rounds * (predict.LAUNCH_SECONDS + speed.load_seconds)
+            launches = session.profile_facts.rounds + session.performance  # accuracy is one of its own
+            total += launches * (predict.LAUNCH_SECONDS + speed.load_seconds)
             total += sum(all_rounds(session, cell, speed) for cell in chosen)
     return total
 
 
 def all_rounds(session: Session, cell: Cell, speed: Speed) -> float:
-    """Predicted seconds of a cell over all rounds."""
+    """Predicted seconds of a cell over all rounds, with its accuracy."""
     asked = session.asking.of(cell.scenario)
-    rounds = range(1, session.profile_facts.rounds + 1)
-    return sum(prediction.cell_seconds(cell.batch, asked, speed, number) for number in rounds)
+    timed = session.profile_facts.rounds * prediction.cell_seconds(cell.batch, asked, speed)
+    return timed + prediction.judging_seconds(cell.batch, asked, speed)
 
 
 def show_prediction(work: Todo, seconds: list[float], excluded: list[dict[str, str]], speeds: Speeds) -> None:

@@ -109,7 +109,7 @@ class Pass:
             found = speeds.known(session, artifacts)
         self.work.launches, excluded = predict.within(planned, found, limit, emulated=session.emulated)
         self.file["excluded"] += excluded  # beside those of other filters, which runfile.merge carried over
-        seconds = predict.seconds(self.work.launches, found)
+        seconds = predict.seconds(self.work.launches, found, apart=session.performance)
         self.file["predicted_seconds"] = sum(seconds)
         runfile.write(session.run_dir, self.file)
         show_prediction(self.work, seconds, excluded, found)
@@ -147,7 +147,7 @@ class Pass:
         parts = [family] if engine.takes_series else [[task] for task in family]
         for number, part in enumerate(parts):
             begun, first = time.monotonic(), part[0].launch
-            words = f"{first.group.label} round {first.round}"
+            words = f"{first.group.label} {f'round {first.round}' if first.round else 'accuracy'}"
             words += f" and {len(part) - 1} more" if len(part) > 1 else ""
             words += f" on {engine.machine().name}" if len(self.session.workbench.engines) > 1 else ""
             progress.begin(words)
@@ -172,7 +172,10 @@ class Pass:
         """Whether this round of a cell is on disk; a lost engine may have sent it just in time."""
         path = results.path_of(self.session.run_dir, wanted.id)
         try:
-            return path.exists() and results.has_round(results.load(path), number)
+            if not path.exists():
+                return False
+            result = results.load(path)
+            return results.has_round(result, number) if number else bool(result["judged"])
         except ResultError:
             return False
 

@@ -34,7 +34,7 @@ def begin(session: Session, *, fresh: bool) -> Pass:
     work = _todo(session, prepared)
     if work.stale:
         CONSOLE.print(
-            f"{len(work.stale)} results are of another kit, artifact or engine: measured again "
+            f"{len(work.stale)} results are of another kit, artifact, CPU or engine: measured again "
             "(the old ones are in superseded/)"
         )
         launches.set_aside(session.run_dir, work.stale)
@@ -55,5 +55,9 @@ def _check_emulation(session: Session) -> None:
 def _todo(session: Session, prepared: Prepared) -> Todo:
     """What is left to measure; a change of data, lock, engine or threads makes a result stale."""
     return launches.todo(
-        session.asking, prepared.artifacts, used(session, prepared), session.run_dir / "cells"
+        session.asking,
+        prepared.artifacts,
+        used(session, prepared),
+        session.run_dir / "cells",
+        apart=session.performance,
     )

@@ -37,7 +37,7 @@ def start(session: Session, engine: dict[str, Any], prepare: dict[str, Any]) -> 
         "complete": False,
         "engine": engine,
         "host": session.workbench.machine.document(),
-        "machines": [engine.machine().name for engine in session.workbench.engines],
+        "machines": [engine.machine().label for engine in session.workbench.engines],
         "device_note": device_note(session),
         "harness": None,
         "dataset": {"label": session.dataset.label, "notes": list(session.dataset.notes)},

@@ -15,6 +15,7 @@ from bench.measure.spec import SPEC_SCHEMA
 from bench.store import results
 from images.choosing.session import Session
 from images.engines.engine import Engine, LaunchResult, Mount, identity, mounted
+from images.making import bench_files
 from images.preparing.prepare import Prepared
 from images.running.launches import Launch, Wanted
 from images.running.relay import relaying
@@ -75,12 +76,14 @@ def _spec(
         "rounds": session.profile_facts.rounds,
         "profile": session.profile,
         "performance": session.performance,
-        "machine": engine.machine().name,
+        "machine": engine.machine().label,
         "results": engine.path(session.run_dir, mounts),
         "artifact": engine.path(artifact.directory, mounts),
         "artifact_sha256": artifact.sha256,
         "data": engine.path(prepared.data.directory, mounts),
+        "data_sha256": prepared.data.sha256,
         "reference": engine.path(prepared.references[group].directory, mounts),
+        "reference_sha256": prepared.references[group].sha256,
         "relay": "" if engine.remote else engine.path(session.workspace.cache / "relay/relay.json", mounts),
         "isa_environment": session.isa_environment(group.framework, group.isa),
         "dataset": session.dataset.label,
@@ -90,6 +93,7 @@ def _spec(
         "seed": session.matrix.defaults.seed,
         "engine": identity(engine, framework.image, session.arch),
         "lock": session.locks[group.framework],
+        "code": bench_files.digest(session.workspace.root, framework.image),
         "package": framework.package,
         "method": session.matrix.method(group.method),
         "cells": [document(one) for one in launch.cells],
@@ -110,10 +114,27 @@ def _so_far(run_dir: Path, launch: Launch) -> dict[str, Any]:
 
 
 def used(session: Session, prepared: Prepared) -> dict[str, dict[str, Any]]:
-    """What the cells of each framework are measured with, beside their artifact; part of their key."""
+    """What the cells of each framework are measured with, beside their artifact; part of their key.
+
+    Rounds of another state of the kit's code, or of another CPU, do not belong together.
+    """
+    machine, root = session.workbench.machine, session.workspace.root
     common = {
         "data": prepared.data.sha256,
         "engine": session.workbench.engine.kind,
         "threads": session.threads,
+        "cpu": session.platform_facts.qemu_cpu
+        if session.emulated
+        else [machine.cpu_model, *_levels(session)],
     }
-    return {framework: {"lock": digest, **common} for framework, digest in session.locks.items()}
+    frameworks = session.matrix.frameworks
+    return {
+        name: {"lock": locked, "code": bench_files.digest(root, frameworks[name].image), **common}
+        for name, locked in session.locks.items()
+    }
+
+
+def _levels(session: Session) -> list[str]:
+    """The instruction sets of the matrix that the CPU has: hypervisors hide some of a model's."""
+    flags = set(session.workbench.machine.flags)
+    return [name for name, isa in session.matrix.isas.items() if flags.issuperset(isa.flags)]

@@ -140,9 +140,13 @@ def _why_no_accuracy(variant: Variant) -> str:
 def _agreement(variant: Variant) -> AgreementRow:
     found = [one.agreement for one in variant.measured if one.agreement]
     if not found:
-        return AgreementRow(variant, variant.why_missing or "the cell recorded no comparison")
+        return AgreementRow(variant, _why_no_agreement(variant))
     worst = max(found, key=lambda one: one.max_abs_diff)
     return AgreementRow(variant, "", worst, variant.method == BASELINE and worst.max_abs_diff > FP32_LIMIT)
+
+
+def _why_no_agreement(variant: Variant) -> str:
+    return variant.why_missing or "; ".join(dict.fromkeys(one.agreement_reason for one in variant.measured))
 
 
 def fp32_agreement(chapter: Chapter, found: Quality) -> Mapping[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from statistics import median
 
 from markupsafe import Markup
 
@@ -13,11 +14,12 @@ from bench.plan.matrix import Matrix
 from reports.drawing import charts
 from reports.run.chapters import Chapter, Variant, scenario_rank
 from reports.run.metrics import Round, latency_of, metric_percentile, rate_of, values_by_round
-from reports.run.results import BASELINE, Measured, Timing
+from reports.run.results import BASELINE, Measured, Memory, Timing
 from reports.run.wording import SLOWED, counted, decimals_for, ratio, significant, speedup, title
 from reports.stats.by_round import Ratio, Summary, paired_ratio, summarize
 
 PERCENTILES = (50, 90, 99)
+ENOUGH_CALLS = 5  # fewer time a call, not a throughput
 _LOGGED = (50, 90, 95, 99)  # whole percentiles in LoadGen's detail log
 
 
@@ -27,7 +29,8 @@ class Row:
 
     `metric` and `latency` are in milliseconds a query or, for a throughput scenario, `metric` is
     in samples a second like `rate`. Where `metric` is None, `reason` says why. `marks` are of the rounds
-    during which the machine was slowed.
+    during which the machine was slowed. `few_calls` is how many calls the shortest round of a throughput
+    scenario holds, where they are too few for a throughput, else 0. `memory` is the largest of the rounds.
     """
 
     variant: Variant
@@ -43,12 +46,21 @@ class Row:
     valid_rounds: int = 0
     invalid_reasons: tuple[str, ...] = ()
     peak_memory_bytes: int | None = None
+    load_seconds: float | None = None
+    first_ms: float | None = None
+    memory: Memory | None = None
+    few_calls: int = 0
     marks: tuple[Mark, ...] = ()
 
     @property
     def valid(self) -> bool:
         """Whether LoadGen called every round VALID."""
         return self.rounds > 0 and self.valid_rounds == self.rounds
+
+    @property
+    def calls_told(self) -> str:
+        """What to say in place of "throughput": "one call", "3 calls"; "" where there are enough."""
+        return "one call" if self.few_calls == 1 else f"{self.few_calls} calls" if self.few_calls else ""
 
     @property
     def slowed(self) -> str:
@@ -151,6 +163,9 @@ def _row(
     gain, why = _speedup(variant, values, base_values, throughput)
     medians = {p: summarize(list(values_by_round(one, latency_of(f"p{p}")).values())) for p in _LOGGED}
     early = summarize([timing.early_ns / 1e6 for timing in one.timings if timing.early_ns])
+    firsts = [timing.first_seconds for timing in one.timings if timing.first_seconds is not None]
+    memories = [timing.memory for timing in one.timings if timing.memory]
+    calls = min(timing.calls for timing in one.timings)
     peaks = [timing.peak_memory_bytes for timing in one.timings if timing.peak_memory_bytes]
     return Row(
         variant,
@@ -166,6 +181,10 @@ def _row(
         valid_rounds=sum(timing.valid for timing in one.timings),
         invalid_reasons=tuple(dict.fromkeys(r for t in one.timings if not t.valid for r in t.reasons)),
         peak_memory_bytes=max(peaks, default=None),
+        load_seconds=median(timing.load_seconds for timing in one.timings),
+        first_ms=1e3 * median(firsts) if firsts else None,
+        memory=Memory(max(m.loaded for m in memories), max(m.ran for m in memories)) if memories else None,
+        few_calls=calls if throughput and calls < ENOUGH_CALLS else 0,
         marks=tuple(timing.mark for timing in one.timings if timing.mark),
     )
 
@@ -210,6 +229,8 @@ def bar(block: Block, row: Row, methods: list[str]) -> charts.Bar:
     told = f"{row.variant.name}: {_figure(block, row)}, median of {row.rounds} rounds"
     if row.speedup:
         told += f"; speedup over FP32 {speedup(row.speedup)}"
+    if row.few_calls:
+        told += f"; {row.calls_told}, which is no throughput"
     if not row.valid:
         told += "; INVALID"
     if row.marks:

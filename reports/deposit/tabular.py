@@ -109,9 +109,14 @@ def _timing(one: Timing) -> TableRow:
         "invalid_reasons": _SEPARATOR.join(one.reasons) or None,
         "queries": one.queries,
         "samples": one.samples,
+        "calls": one.calls,
         "samples_per_second": one.rate,
         **{f"latency_{name}": latency.get(name) for name in _LATENCIES},
         "early_stopping": one.early_ns,
+        "load_seconds": one.load_seconds,
+        "first_inference": one.first_seconds,
+        "memory_loaded": one.memory.loaded if one.memory else None,
+        "memory_ran": one.memory.ran if one.memory else None,
         "peak_memory": one.peak_memory_bytes,
         "slowed": str(one.mark) if one.mark else None,
         "others_share": one.others,
@@ -137,6 +142,7 @@ def _measured(one: Measured, matrix: Matrix) -> TableRow:
         "image": engine["image"],
         "image_digest": engine["digest"],
         "lock_sha256": place["lock"],
+        "code_sha256": place.get("code"),
         "emulated": place["emulated"],
         "cpu": place["cpu_model"],
         "machine": place["machine"],
@@ -156,8 +162,11 @@ def _measured(one: Measured, matrix: Matrix) -> TableRow:
     if one.agreement:
         agreement = vars(one.agreement)
         found |= {"agreement_samples": agreement["samples"], "sqnr": agreement["sqnr_db"]}
-        names = ("max_abs_diff", "mean_cosine", "worst_cosine", "top1_agreement")
+        names = ("max_abs_diff", "mean_cosine", "worst_cosine", "mean_kl", "worst_kl", "top1_agreement")
         found |= {name: agreement[name] for name in names}
+        found["agreement_classes"] = agreement["classes"] or None
+    else:
+        found["agreement_reason"] = one.agreement_reason
     return found
 
 

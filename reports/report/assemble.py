@@ -10,6 +10,7 @@ from bench.common import files
 from bench.plan.matrix import Matrix
 from reports.chapter.accuracy import FP32_LIMIT, ZOO
 from reports.chapter.chapter_view import views
+from reports.chapter.timings import ENOUGH_CALLS
 from reports.claims import catalogue, record
 from reports.drawing import patterns
 from reports.page.page import page
@@ -77,6 +78,7 @@ def html(run: Run, matrix: Matrix, swept: Mapping[str, Beside], verdicts: Mappin
         limits={
             "fp32": FP32_LIMIT,
             "unstable": by_round.UNSTABLE_SPREAD,
+            "calls": ENOUGH_CALLS,
             "resamples": by_round.RESAMPLES,
             "alpha": ALPHA,
         },

@@ -23,6 +23,7 @@ from reports.run.results import (
     Agreement,
     Failure,
     Measured,
+    Memory,
     NotMeasured,
     Run,
     Timing,
@@ -153,10 +154,11 @@ def _measured(data: Mapping[str, Any], shown: bool) -> Measured:
         samples=sum(one["samples"] for one in rounds),
         asked=data["asked"],
         used=used,
-        timings=tuple(_timing(one) for one in rounds) if performance else (),
+        timings=tuple(_timing(one, data["cell"]["batch"]) for one in rounds) if performance else (),
         accuracy=accuracy and _accuracy(accuracy),
         accuracy_reason=data["accuracy_reason"] or "no reason is recorded",
         agreement=agreement and Agreement(**agreement),
+        agreement_reason=data.get("agreement_reason") or "the cell recorded no comparison",
         artifact=data["artifact"],
         environment=environment,
         versions=data["versions"],
@@ -177,7 +179,8 @@ def _accuracy(one: Mapping[str, Any]) -> Accuracy:
     return Accuracy(one["scenario"], samples, one["top1_correct"], one["top5_correct"], bits)
 
 
-def _timing(one: Mapping[str, Any]) -> Timing:
+def _timing(one: Mapping[str, Any], batch: int) -> Timing:
+    memory = one.get("memory")
     early = one["early_stopping"] or {}
     return Timing(
         number=one["round"],
@@ -190,6 +193,14 @@ def _timing(one: Mapping[str, Any]) -> Timing:
         mark=judge(one),
         queries=one["queries"],
         samples=one["samples"],
+        calls=-(-one["samples"] // batch),
+        load_seconds=one["load_seconds"],
+        first_seconds=one.get("first_inference_seconds"),
+        memory=memory and _memory(memory),
         machine=one.get("machine", ""),
         others=one.get("others"),
     )
+
+
+def _memory(one: Mapping[str, int]) -> Memory:
+    return Memory(*(max(0, one[name] - one["baseline_bytes"]) for name in ("loaded_bytes", "ran_bytes")))

@@ -18,10 +18,19 @@ LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True)
+class Memory:
+    """A runtime's own memory, bytes: anonymous, above what the process had before it; without the samples."""
+
+    loaded: int
+    ran: int
+
+
+@dataclass(frozen=True)
 class Timing:
     """One round's figures: latencies in nanoseconds a query by name (p50, p90, ...), None in
     some scenarios; `rate` in samples a second; `early_ns` is LoadGen's early-stopping estimate; `mark` says
-    that the machine was slowed meanwhile; `others` is the share of the cores' time that others took."""
+    that the machine was slowed meanwhile; `others` is the share of the cores' time that others took. `calls`
+    are those of the model; `load_seconds` are to load and compile it, `first_seconds` its first call's."""
 
     number: int
     valid: bool
@@ -33,15 +42,21 @@ class Timing:
     mark: Mark | None
     queries: int
     samples: int
+    calls: int
+    load_seconds: float
+    first_seconds: float | None = None
+    memory: Memory | None = None
     machine: str = ""
     others: float | None = None
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Outputs against the FP32 reference outputs; `sqnr_db` in dB, None when identical.
+    """Outputs against the FP32 reference outputs; `sqnr_db` in dB, None when identical; KL in nats.
 
-    `logits_sha256` is of the outputs themselves, "" in the results of older kits.
+    Cosine, SQNR and KL are over `classes`, the dataset's, each image's mean taken away. Results of older
+    kits have no KL, and the other two of all logits as they are: `classes` is 0 then. `logits_sha256` is of
+    the outputs themselves, "" in the oldest.
     """
 
     samples: int
@@ -51,6 +66,9 @@ class Agreement:
     top1_agreement: float
     sqnr_db: float | None
     logits_sha256: str = ""
+    classes: int = 0
+    mean_kl: float | None = None
+    worst_kl: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +92,7 @@ class Measured:
     accuracy: Accuracy | None
     accuracy_reason: str
     agreement: Agreement | None
+    agreement_reason: str
     artifact: Mapping[str, Any]
     environment: Mapping[str, Any]
     versions: Mapping[str, str]

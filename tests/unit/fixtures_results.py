@@ -78,7 +78,10 @@ def round_of(cell: Cell, number: int, noise: float = 0.02) -> dict[str, Any]:
         "round": number,
         "started": f"2026-02-03T04:{number:02d}:00+00:00",
         "seconds": 4.5,
+        "machine": "invented-0123abcd",
         "load_seconds": 0.3,
+        "first_inference_seconds": 2.1 * base / 1e9,
+        "memory": {"baseline_bytes": 30_000_000, "loaded_bytes": 95_000_000, "ran_bytes": 120_000_000},
         "calibration": {"calls": 5, "seconds_per_call": base / 1e9},
         "used": {
             "scenario": cell.scenario,
@@ -121,18 +124,26 @@ def agreement_of(cell: Cell, bits: int) -> dict[str, Any]:
     """Rounding errors for FP32, quantization noise for the rest."""
     if bits == 32:
         return {
-            "samples": 32,
+            "samples": 256,
+            "classes": 10,
             "max_abs_diff": 7.1e-6,
             "mean_cosine": 0.99999999,
             "worst_cosine": 0.9999999,
+            "mean_kl": 2.1e-12,
+            "worst_kl": 3.4e-11,
+            "logits_sha256": sha(f"{cell.framework}{cell.model}"),
             "top1_agreement": 1.0,
             "sqnr_db": None if cell.framework == "pytorch" else 118.4,
         }
     return {
-        "samples": 32,
+        "samples": 256,
+        "classes": 10,
         "max_abs_diff": 0.84,
         "mean_cosine": 0.9921,
         "worst_cosine": 0.9713,
+        "mean_kl": 0.012,
+        "worst_kl": 0.19,
+        "logits_sha256": sha(f"{cell.framework}{cell.model}{cell.method}"),
         "top1_agreement": 0.9375,
         "sqnr_db": 19.2,
     }
@@ -189,6 +200,7 @@ def result_of(cell: Cell, matrix: Matrix, profile: str, rounds: int, **changes: 
         "environment": {
             "engine": {"kind": "docker", "image": cell.framework, "digest": f"sha256:{sha('i')}"},
             "lock": sha(cell.framework),
+            "code": sha("code"),
             "emulated": False,
             "cpu_model": "Invented CPU 9000",
             "cpu_flags": list(FLAGS),
@@ -208,7 +220,9 @@ def result_of(cell: Cell, matrix: Matrix, profile: str, rounds: int, **changes: 
             },
             "warnings": ["method says FP16 but 52 of 52 convolutions ran in f32"] if bits == 16 else [],
         },
+        "judged": True,
         "agreement": agreement_of(cell, bits),
+        "agreement_reason": None,
         "accuracy": accuracy_of(cell, answers_of(bits)) if measured else None,
         "accuracy_reason": None if measured else "the profile measures accuracy in Offline only",
         "rounds": [round_of(cell, number) for number in range(1, rounds + 1)],

@@ -18,13 +18,15 @@ OLDEST = (1, 41)  # containers.create takes a platform, swarms take jobs: Docker
 class Able:
     """An engine, and the machine that really runs its containers (behind Docker Desktop a Linux of its own).
 
-    `arch` is Docker's word for it, `driver` and `root` are where images are kept ("" as the root: not told).
+    `id` is its own, drawn once where it keeps its images ("": it has none). `arch` is Docker's word for it,
+    `driver` and `root` are where images are kept ("" as the root: not told).
     `store` is "containerd" where an image's id is the digest of its manifest, "classic" where that of its
     configuration. `rootless`: the engine is no root, and uid 0 inside is the engine's user outside; `userns`:
     every uid inside is a remapped one outside. `limits_*`: what a launch may be limited to; an engine
     discards other limits with a warning that nobody reads.
     """
 
+    id: str
     version: str
     api: str
     podman: bool
@@ -91,6 +93,7 @@ def ask(version: Mapping[str, Any], info: Mapping[str, Any]) -> Able:
         )
     options = {option.partition(",")[0] for option in info.get("SecurityOptions") or ()}
     return Able(
+        id=info.get("ID") or "",
         version=version["Version"],
         api=version["ApiVersion"],
         podman=podman,

@@ -104,7 +104,7 @@ class DockerEngine:
             printed: bytes = self.client.containers.run(ground.id, command, **options)
             return printed.decode("utf-8", "replace")
 
-        return machine.probe(self.able.name, self.able.os, run)
+        return machine.probe(self.able.name, self.able.os, self.able.id, run)
 
     def _ground(self) -> EngineImage:
         """The base for the engine's own architecture."""

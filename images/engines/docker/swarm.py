@@ -102,7 +102,7 @@ class SwarmEngine(RemoteEngine):
                 raise EngineError(f"a node could not be asked what it is: {result.reason}")
             return "\n".join(said)
 
-        return machine.probe("the swarm", "", run)
+        return machine.probe("the swarm", "", self.able.id, run)
 
     def launch(self, request: Request, on_line: OnLine) -> LaunchResult:
         """Run one job to its end; see Engine.launch."""
@@ -155,7 +155,7 @@ class SwarmEngine(RemoteEngine):
         self, image: str, argv: Sequence[str], limits: dict[str, Any], emulate_cpu: str | None = None
     ) -> TaskTemplate:
         """Describe the container of a job: hardened as images/engines/docker/engine.py does it."""
-        environment = {"EDGEQUANT_MACHINE": "{{.Node.Hostname}}"}
+        environment = {"EDGEQUANT_MACHINE": "{{.Node.Hostname}}-{{.Node.ID}}"}
         environment |= {"QEMU_CPU": emulate_cpu} if emulate_cpu else {}
         container = ContainerSpec(
             image,

@@ -66,7 +66,9 @@ def test_a_process_knows_that_it_is_emulated(
 def test_emulation_does_not_repeat_the_hosts_cpu(tmp_path: Path) -> None:
     engine = {"kind": "docker", "image": "x", "digest": "sha256:1"}
     root = stage(tmp_path, {"proc/cpuinfo": X86})
-    found = environment.describe(engine=engine, lock="0" * 64, emulated=True, threads=4, root=root)
+    found = environment.describe(
+        engine=engine, lock="0" * 64, code="1" * 64, emulated=True, threads=4, root=root
+    )
     assert "emulated" in found["cpu_model"]
     assert found["cpu_flags"] == []
     assert found["threads"] == 4

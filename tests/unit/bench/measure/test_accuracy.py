@@ -86,7 +86,7 @@ def test_an_answer_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_identical_logits_agree_wholly() -> None:
     logits = np.random.default_rng(1).normal(size=(4, 10)).astype(np.float32)
-    found = accuracy.agreement(logits, logits.copy())
+    found = accuracy.agreement(logits, logits.copy(), np.arange(10))
     assert found["max_abs_diff"] == 0
     assert found["sqnr_db"] is None
     assert found["top1_agreement"] == 1
@@ -97,32 +97,60 @@ def test_one_bit_of_one_logit_gives_other_outputs() -> None:
     logits = np.random.default_rng(1).normal(size=(4, 10)).astype(np.float32)
     other = logits.copy()
     other[2, 3] = np.nextafter(other[2, 3], np.float32(9))
-    hashes = [accuracy.agreement(one, logits)["logits_sha256"] for one in (logits, logits.copy(), other)]
+    hashes = [
+        accuracy.agreement(one, logits, np.arange(10))["logits_sha256"]
+        for one in (logits, logits.copy(), other)
+    ]
     assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_known_noise_gives_known_decibels() -> None:
-    reference = np.array([[3.0, 4.0]], np.float32)
-    found = accuracy.agreement(np.array([[3.0, 4.5]], np.float32), reference)
-    assert math.isclose(found["sqnr_db"], 20.0)
-    assert found["max_abs_diff"] == 0.5
-    assert math.isclose(found["mean_cosine"], (9 + 18) / (5 * math.hypot(3, 4.5)))
+    reference = np.array([[3.0, 4.0, -7.0, 99.0]], np.float32)
+    found = accuracy.agreement(np.array([[4.0, 4.5, -7.0, 0.0]], np.float32), reference, np.arange(3))
+    ours = np.array([4.0, 4.5, -7.0]) - 0.5  # the mean over the three classes; the fourth is none
+    assert math.isclose(found["sqnr_db"], 10 * math.log10(74 / (0.5**2 + 0 + 0.5**2)))
+    assert found["max_abs_diff"] == 99
+    assert math.isclose(found["mean_cosine"], ours @ reference[0, :3] / np.linalg.norm(ours) / math.sqrt(74))
+    p, q = (np.exp(one) / np.exp(one).sum() for one in (reference[0, :3].astype(float), ours))
+    assert math.isclose(found["mean_kl"], (p * np.log(p / q)).sum())
+    assert (found["classes"], found["mean_kl"]) == (3, found["worst_kl"])
+
+
+def test_answers_shuffled_among_the_classes_are_no_agreement() -> None:
+    """A fitted head is silent about 990 of 1,000 classes: they must not be what is compared."""
+    draw = np.random.default_rng(3)
+    reference = np.full((64, 1000), -9.0, np.float32)
+    reference[:, :10] = draw.normal(0, 0.25, (64, 10))
+    shuffled = reference.copy()
+    shuffled[:, :10] = draw.permuted(reference[:, :10], axis=1)
+    found = accuracy.agreement(shuffled, reference, np.arange(10))
+    assert abs(found["mean_cosine"]) < 0.3
+    assert found["sqnr_db"] < 1
+    assert found["mean_kl"] > 0.03
+
+
+def test_what_all_classes_have_in_common_changes_nothing() -> None:
+    reference = np.random.default_rng(5).normal(size=(8, 10)).astype(np.float32)
+    found = accuracy.agreement(reference + np.float32(40), reference, np.arange(10))
+    assert found["worst_cosine"] > 0.999999
+    assert found["worst_kl"] < 1e-6
+    assert found["max_abs_diff"] > 39
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_logits_that_are_not_finite_fail(bad: float) -> None:
     logits = np.array([[1.0, bad]], np.float32)
     with pytest.raises(MeasureError, match="1 of 2 logits are not finite"):
-        accuracy.agreement(logits, np.ones((1, 2), np.float32))
+        accuracy.agreement(logits, np.ones((1, 2), np.float32), np.arange(2))
 
 
 def test_other_shapes_fail() -> None:
     with pytest.raises(MeasureError, match="the reference is"):
-        accuracy.agreement(np.ones((1, 2), np.float32), np.ones((1, 3), np.float32))
+        accuracy.agreement(np.ones((1, 2), np.float32), np.ones((1, 3), np.float32), np.arange(2))
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_agreement_is_always_json(rows: list[list[float]]) -> None:
     logits = np.array(rows, np.float32)
     for other in (np.zeros_like(logits), logits[::-1].copy(), logits):
-        json.dumps(accuracy.agreement(logits, other), allow_nan=False)
+        json.dumps(accuracy.agreement(logits, other, np.arange(3)), allow_nan=False)

@@ -23,7 +23,10 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "round": number,
         "started": "2026-01-01T00:00:00+00:00",
         "seconds": 2.0,
+        "machine": "vm-0123abcd",
         "load_seconds": 0.5,
+        "first_inference_seconds": 0.02,
+        "memory": {"baseline_bytes": 1, "loaded_bytes": 2, "ran_bytes": 3},
         "calibration": {"calls": 3, "seconds_per_call": 0.001},
         "used": {"min_query_count": 64},
         "result": "VALID",
@@ -67,6 +70,7 @@ def result(*rounds: dict[str, Any]) -> dict[str, Any]:
         "environment": {
             "engine": {"kind": "native", "image": "openvino", "digest": None},
             "lock": "c" * 64,
+            "code": "d" * 64,
             "emulated": False,
             "cpu_model": "unknown",
             "cpu_flags": [],
@@ -79,7 +83,9 @@ def result(*rounds: dict[str, Any]) -> dict[str, Any]:
         "versions": {"openvino": "1"},
         "seeds": {"loadgen": 1},
         "evidence": {"summary": "", "facts": {}, "warnings": []},
+        "judged": False,
         "agreement": None,
+        "agreement_reason": "not measured yet",
         "accuracy": None,
         "accuracy_reason": "none asked",
         "rounds": list(rounds),
@@ -133,7 +139,7 @@ def test_another_schema_is_named_and_damaged(tmp_path: Path, schema: object) -> 
 
 def test_a_result_of_an_older_kit_can_be_told_from_a_damaged_one(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    path.write_text(json.dumps({"schema": results.SCHEMA - 1, "id": "x"}))
+    path.write_text(json.dumps({"schema": results._OLDEST - 1, "id": "x"}))
     with pytest.raises(results.OlderResultError):
         results.load(path)
 

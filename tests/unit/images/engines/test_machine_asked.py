@@ -17,7 +17,7 @@ def test_another_machine_tells_what_this_one_knows_of_itself() -> None:
         return subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True).stdout
 
     here = machine.local()
-    asked = machine.probe(here.name, here.os, run)
+    asked = machine.probe(here.name, here.os, "ABCD", run)
     assert (asked.cpus, asked.cpus_why, asked.flags) == (here.cpus, here.cpus_why, here.flags)
     assert asked.document()["cpus_why"].endswith(here.cpus_why)
     assert asked.document()["cores"] == len(here.cpus)
@@ -25,4 +25,4 @@ def test_another_machine_tells_what_this_one_knows_of_itself() -> None:
 
 def test_an_answer_that_is_none_is_an_error() -> None:
     with pytest.raises(EngineError, match="does not say what it is"):
-        machine.probe("a", "b", lambda _: "Killed\n")
+        machine.probe("a", "b", "", lambda _: "Killed\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ USED: dict[str, dict[str, Any]] = {name: {"lock": "l", "data": "d"} for name in 
 
 
 def todo(cells: Path) -> launches.Todo:
-    return launches.todo(ASKING, ARTIFACTS, USED, cells)
+    return launches.todo(ASKING, ARTIFACTS, USED, cells, apart=True)
 
 
 def measured(cells: Path, rounds: int, cell_key: str = "") -> str:
@@ -46,8 +47,38 @@ def measured(cells: Path, rounds: int, cell_key: str = "") -> str:
 
 def test_rounds_are_interleaved_over_frameworks_and_methods(tmp_path: Path) -> None:
     order = [(launch.round, launch.group) for launch in todo(tmp_path).launches]
-    assert order == [(number, group) for number in (1, 2, 3) for group in GROUPS]
-    assert len(GROUPS) == 3
+    assert [number for number, _ in order] == [1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0, 0]
+    for number in (1, 2, 3, 0):
+        assert {group for when, group in order if when == number} == set(GROUPS)
+
+
+def test_no_method_is_always_first_and_both_sides_of_a_ratio_stay_together() -> None:
+    """On a machine that warms up FP32 would always be measured cold, INT8 hot."""
+    whole = groups.groups(plan(MATRIX, "host", "quick", "amd64", Filters()))
+    first = []
+    for number in range(1, 101):
+        order = launches.drawn(whole, 20230101, number)
+        assert set(order) == set(whole)
+        families = [(group.model, group.framework) for group in order]
+        assert len(list(itertools.groupby(families))) == len(set(families))
+        methods = [group.method for group in order if group.framework == "openvino"]
+        first.append(methods[0] == "FP32")
+    assert 30 < sum(first) < 70
+    assert launches.drawn(whole, 1, 1) == launches.drawn(whole, 1, 1) != launches.drawn(whole, 2, 1)
+
+
+def test_accuracy_comes_after_all_timing_and_is_tried_again_until_it_is_there(tmp_path: Path) -> None:
+    done = measured(tmp_path, rounds=3)
+    assert not any(one.id == done for launch in todo(tmp_path).launches for one in launch.cells)
+    path = tmp_path / f"{done}.json"
+    results.save(path, {**results.load(path), "judged": False})
+    rounds = [launch.round for launch in todo(tmp_path).launches if any(o.id == done for o in launch.cells)]
+    assert rounds == [0]
+
+
+def test_where_no_timing_is_shown_accuracy_is_no_launch_of_its_own(tmp_path: Path) -> None:
+    work = launches.todo(ASKING, ARTIFACTS, USED, tmp_path, apart=False)
+    assert {launch.round for launch in work.launches} == {1, 2, 3}
 
 
 def test_a_measured_round_is_not_measured_twice(tmp_path: Path) -> None:
