@@ -16,7 +16,8 @@ from reports.deposit import parquet, tabular
 from reports.run.reading import read
 
 MATRIX = fixtures.matrix()
-TIMED = ("samples_per_second", "early_stopping", "peak_memory", "valid", "queries")
+TIMED = ("samples_per_second", "early_stopping", "peak_memory", "valid", "queries", "calls", "load_seconds",
+         "first_inference", "memory_loaded", "memory_ran")  # fmt: skip
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -41,6 +42,11 @@ def test_a_figure_is_the_one_of_the_result_file(tmp_path: Path) -> None:
         assert row["latency_p99"] == (str(latency["p99"]) if latency else "")
         assert row["artifact_sha256"] == result["artifact"]["sha256"]
         assert row["slowed"] == ""
+        assert float(row["load_seconds"]) == measured["load_seconds"]
+        assert float(row["first_inference"]) == measured["first_inference_seconds"]
+        memory = measured["memory"]
+        assert int(row["memory_ran"]) == memory["ran_bytes"] - memory["baseline_bytes"] == 90_000_000
+        assert int(row["calls"]) == measured["samples"] / result["cell"]["batch"]
 
 
 def test_a_slowed_round_is_marked(tmp_path: Path) -> None:

@@ -175,6 +175,40 @@ def test_peak_memory_is_that_of_the_single_stream_against_fp32(run: Path) -> Non
     assert "160.0" in Page(page(run)).text
 
 
+def test_an_offline_round_of_few_calls_is_told_as_calls_and_not_as_throughput(run: Path) -> None:
+    told = {}
+    for framework, samples in (("openvino", 32), ("onnxruntime", 128), ("pytorch", 160)):
+        of = cell(framework, "FP32", "Offline")
+        rounds = [{**fixtures.round_of(of, number), "samples": samples} for number in (1, 2, 3)]
+        fixtures.change(run, of, rounds=rounds)
+        told[framework] = row_of(run, of).calls_told
+    assert told == {"openvino": "one call", "onnxruntime": "4 calls", "pytorch": ""}
+    text = Page(page(run)).text
+    assert "one call" in text
+    assert "4 calls" in text
+    assert row_of(run, cell("openvino", "FP32", "SingleStream")).calls_told == ""
+
+
+def test_load_first_call_and_own_memory_are_told_and_older_results_do_without(run: Path) -> None:
+    of = cell("openvino", "INT8-OM", "Offline")
+    row = row_of(run, of)
+    assert row.memory
+    assert (row.load_seconds, row.memory.loaded, row.memory.ran) == (0.3, 65_000_000, 90_000_000)
+    assert row.first_ms
+    assert "own memory" in Page(page(run)).text
+    newer = ("first_inference_seconds", "memory", "machine")
+    rounds = [
+        {name: value for name, value in fixtures.round_of(of, number).items() if name not in newer}
+        for number in (1, 2, 3)
+    ]
+    whole = fixtures.agreement_of(of, 8)
+    older = {name: whole[name] for name in whole if name not in ("classes", "mean_kl", "worst_kl")}
+    fixtures.change(run, of, schema=2, rounds=rounds, agreement=older)
+    row = row_of(run, of)
+    assert (row.memory, row.first_ms, row.load_seconds) == (None, None, 0.3)
+    assert "older measure: all logits" in Page(page(run)).text
+
+
 def test_zoo_weights_are_compared_within_their_framework_only(tmp_path: Path) -> None:
     filters = Filters(models=("mobilenet_v2",), weights={"mobilenet_v2": "zoo"})
     text = Page(page(fixtures.write_run(tmp_path, filters=filters))).text
