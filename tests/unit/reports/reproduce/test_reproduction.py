@@ -92,7 +92,18 @@ def test_a_set_agrees_with_itself(made: Made, tmp_path: Path) -> None:
     assert document["counts"] == {AGREES: len(found.cells), DIFFERS: 0, INCOMPARABLE: 0}
     page = (tmp_path / "here" / "reproduction.html").read_text()
     assert ">reproduced<" in page
-    assert "equally far from FP32" in page
+    assert "the same logits of 256 samples, bit for bit" in page
+
+
+def older(one: dict[str, Any]) -> Mapping[str, Any]:
+    newer = ("classes", "mean_kl", "worst_kl", "logits_sha256")
+    return {"schema": 2, "agreement": {k: v for k, v in one["agreement"].items() if k not in newer}}
+
+
+def test_a_set_of_an_older_kit_is_still_read_and_its_measure_not_taken_for_this_one(made: Made) -> None:
+    assert "equally far from FP32" in of(made(older, older), "INT8-OM").outputs.reason
+    outputs = of(made(older, lambda one: {}), "INT8-OM", "SingleStream").outputs
+    assert outputs.verdict == INCOMPARABLE
 
 
 def test_one_bit_of_the_logits_is_a_disagreement(made: Made) -> None:
@@ -100,7 +111,7 @@ def test_one_bit_of_the_logits_is_a_disagreement(made: Made) -> None:
     assert "bit for bit" in of(same, "INT8-OM").outputs.reason
     other = made(with_logits("1" * 64), with_logits("2" * 64))
     assert of(other, "INT8-OM").verdict == DIFFERS
-    assert "other logits of 32 samples" in of(other, "INT8-OM").reason
+    assert "other logits of 256 samples" in of(other, "INT8-OM").reason
     assert of(other, "FP32").verdict == AGREES
 
 
