@@ -160,7 +160,7 @@ def _statistics(x: torch.Tensor) -> Statistics:
     """Mean and variance (of a sample, as batch norm keeps it) of each channel of (N, C, ...)."""
     totals, squares = [0] * x.shape[1], [0] * x.shape[1]  # Python's integers are of any size
     for one in x:
-        steps = (one / STEP).to(torch.int64).flatten(1)
+        steps = (one / STEP).to(torch.int64).reshape(len(one), -1)
         totals = [sum(pair) for pair in zip(totals, steps.sum(1).tolist())]
         squares = [sum(pair) for pair in zip(squares, (steps * steps).sum(1).tolist())]
     count = x.numel() // x.shape[1]
