@@ -7,9 +7,10 @@ everything that goes into it. The commit is a label but no part of the key.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import docker
@@ -141,9 +142,19 @@ class _Builder:
             f"{OCI}.licenses": LICENSE,
             "edgequant.stack": self.matrix.defaults.stack,
             "edgequant.lock": lock.digest,
-            "edgequant.matrix": sha256_file(self.workspace.root / "matrix.toml"),
+            "edgequant.matrix": self._table(name),
             **{f"edgequant.version.{pin.name}": pin.version for pin in lock.pins if pin.name in packages},
         }
+
+    def _table(self, name: str) -> str:
+        """The SHA-256 of the image's own table of the matrix, as it was read.
+
+        Not of the file: a comment, a platform or another image changes no image. What it takes from other
+        tables (the base's, LoadGen's) is in their keys.
+        """
+        facts = asdict(self.matrix.images[name])
+        del facts["arches"]  # for what else it is made
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def remove_images(environment: Mapping[str, str]) -> list[str]:
