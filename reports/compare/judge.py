@@ -21,6 +21,7 @@ from reports.stats.paired_answers import Accuracy, Paired
 FASTER, SLOWER, SAME = "faster", "slower", "same"
 LOWER, HIGHER, NO_CHANGE = "lower", "higher", "no change shown"
 UNDECIDED, INCOMPARABLE = "not decided", "not comparable"
+NOT_JUDGED = "not judged"  # on another machine a difference in speed is no regression
 NOT_MEASURED = "not measured"
 DECIDED, HELD = (FASTER, SLOWER, SAME), (FASTER, SAME)
 
@@ -141,6 +142,13 @@ def _unfit(found: SpeedVerdict, one: Measured, other: Measured) -> str:
         if len(values) < MIN_ROUNDS:
             reasons.append(f"{'one round' if len(values) == 1 else 'two rounds'} in {side}")
     return ", ".join(reasons)
+
+
+def apart(found: SpeedVerdict, machine: Sequence[str]) -> SpeedVerdict:
+    """Return `found`, not judged where the `machine` differs; its ratio is shown all the same."""
+    if found.ratio is None or not machine:
+        return found
+    return replace(found, verdict=NOT_JUDGED, reason=f"another machine: other {joined(machine)}")
 
 
 def decided(cells: Sequence[SpeedVerdict], limits: Limits) -> tuple[SpeedVerdict, ...]:

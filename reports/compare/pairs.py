@@ -18,7 +18,7 @@ from reports.compare.differences import Difference, differences, elsewhere
 from reports.compare.judge import Answers, Gain, Limits, SpeedVerdict
 from reports.run.chapters import chapters, isa_title, scenario_rank
 from reports.run.results import BASELINE, Measured, Run
-from reports.run.wording import joined, points, title, weights_name
+from reports.run.wording import points, title, weights_name
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Pair:
 
     @property
     def slower(self) -> bool:
-        """Whether B is slower and the machine is not the reason."""
-        return self.speed.verdict == judge.SLOWER and not self.elsewhere
+        """Whether B is slower; on another machine that is not judged."""
+        return self.speed.verdict == judge.SLOWER
 
     @property
     def holds_up(self) -> bool:
@@ -105,19 +105,26 @@ def compare(a: Run, b: Run, matrix: Matrix, limits: Limits | None = None) -> Com
     """Compare two runs. Every ratio is B over A in speed: above 1, B is faster."""
     limits = limits or Limits()
     matched, only = _match(a, b, matrix)
-    speeds = judge.decided([judge.speed(one, other, a, b, matrix) for one, other in matched], limits)
+    machines = [elsewhere(one, other) for one, other in matched]
+    speeds = judge.decided(
+        [
+            judge.apart(judge.speed(one, other, a, b, matrix), machine)
+            for (one, other), machine in zip(matched, machines, strict=True)
+        ],
+        limits,
+    )
     answers = judge.corrected([judge.answers(one, other) for one, other in matched], limits)
     pairs = tuple(
         Pair(
             one,
             other,
             name_of(one.cell, matrix),
-            elsewhere(one, other),
+            machine,
             speed,
             _gain(one, other, a, b, matrix) if speed.ratio else None,
             answer,
         )
-        for (one, other), speed, answer in zip(matched, speeds, answers, strict=True)
+        for (one, other), machine, speed, answer in zip(matched, machines, speeds, answers, strict=True)
     )
     return Comparison(a, b, limits, pairs, only, differences(a, b, matched, matrix))
 
@@ -206,8 +213,7 @@ def _told(one: Pair, strict: bool) -> str:
     speed, answers, parts = one.speed, one.answers, []
     if one.slower or (strict and speed.verdict not in judge.HELD):
         times = f"{speed.ratio:.2f} times A's speed, " if speed.ratio else ""
-        where = f"; other {joined(one.elsewhere)}" if one.elsewhere else ""
-        parts.append(f"{times}{speed.verdict} ({speed.reason}{where})")
+        parts.append(f"{times}{speed.verdict} ({speed.reason})")
     if answers.change and answers.verdict == judge.LOWER:
         parts.append(f"accuracy {points(answers.change.change)} points ({answers.reason})")
     elif strict and answers.verdict == judge.INCOMPARABLE:

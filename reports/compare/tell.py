@@ -67,7 +67,7 @@ def summary(found: Comparison) -> str:
     if not found.pairs:
         return "No cell was measured by both runs."
     words = {judge.SAME: "the same"}
-    order = (*judge.DECIDED, judge.UNDECIDED, judge.INCOMPARABLE)
+    order = (*judge.DECIDED, judge.UNDECIDED, judge.NOT_JUDGED, judge.INCOMPARABLE)
     counts = [f"{words.get(verdict, verdict)} in {n}" for verdict in order if (n := found.count(verdict))]
     told = f"{counted(len(found.pairs), 'cell')} measured by both: B is {joined(counts)}."
     changes = [one.answers.verdict for one in found.pairs if one.answers.change]
@@ -83,8 +83,7 @@ def elsewhere(found: Comparison) -> str:
     if not names:
         return ""
     return (
-        f"The machines differ ({joined(names)}): a difference in speed between them is no regression and "
-        "does not fail the comparison."
+        f"The machines differ ({joined(names)}): a difference in speed between them is shown and not judged."
     )
 
 

@@ -70,6 +70,15 @@ def test_every_tolerance_has_a_reason_and_every_claim_its_place() -> None:
     assert {claim.tolerance for claim in FILE.claims.values()} == set(FILE.tolerances)
 
 
+def test_the_paper_is_accused_only_by_its_own_words() -> None:
+    """An accusation has two quotes at least; a typo, an omission or another document is none."""
+    assert FILE.inconsistency
+    for one in FILE.inconsistency:
+        assert len({quote.place for quote in one.quotes}) > 1, one.title
+    text = "\n".join(one.problem for one in FILE.inconsistency)
+    assert not re.search(r"mlperf.conf|issue|Keras|DenseNet-12\\b", text)
+
+
 @pytest.mark.parametrize(
     ("keys", "told"),
     [

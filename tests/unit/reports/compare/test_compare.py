@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench.plan.cells import Cell, Filters
 from reports.compare import judge
-from reports.compare.judge import FASTER, INCOMPARABLE, LOWER, NO_CHANGE, SAME, SLOWER, UNDECIDED
+from reports.compare.judge import FASTER, INCOMPARABLE, LOWER, NO_CHANGE, NOT_JUDGED, SAME, SLOWER, UNDECIDED
 
 INVERSE = {FASTER: SLOWER, SLOWER: FASTER, judge.HIGHER: LOWER, LOWER: judge.HIGHER}
 FACTORS = st.lists(st.floats(0.5, 2.0), min_size=1, max_size=6)
@@ -275,7 +275,8 @@ def test_a_slower_machine_is_no_regression(two: tuple[Path, Path]) -> None:
     alter(two[1], slow_down(2, 2, 2))
     alter(two[1], lambda document: document["environment"].update(cpu_model="Slow CPU 1", threads=1))
     found = compared(*two)
-    assert {one.speed.verdict for one in found.pairs} == {SLOWER}
+    assert {one.speed.verdict for one in found.pairs} == {NOT_JUDGED}
+    assert {one.speed.reason for one in found.pairs} == {"another machine: other CPU and threads"}
     assert {one.elsewhere for one in found.pairs} == {("CPU", "threads")}
     assert found.failures() == ()
     assert len(found.failures(strict=True)) == 6
