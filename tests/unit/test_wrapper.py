@@ -43,14 +43,14 @@ def script(path: Path, text: str) -> None:
 def test_no_python(checkout: Path) -> None:
     done = run(checkout)
     assert done.returncode == 1
-    assert done.stderr == "invoke: needs Python 3.11 or newer: apt-get install python3 python3-venv\n"
+    assert done.stderr == "invoke: needs Python 3.11 or newer, or uv: apt-get install python3 python3-venv\n"
 
 
 def test_macos_has_no_apt(checkout: Path) -> None:
     script(checkout / "bin" / "uname", "echo Darwin")
     done = run(checkout)
     assert done.returncode == 1
-    assert done.stderr == "invoke: needs Python 3.11 or newer: brew install python, or python.org\n"
+    assert done.stderr == "invoke: needs Python 3.11 or newer, or uv: brew install python, or python.org\n"
 
 
 def test_python_without_venv_and_pip(checkout: Path) -> None:
@@ -70,6 +70,26 @@ def test_python_without_venv_uses_its_own_pip(checkout: Path) -> None:
     assert f"-m venv --without-pip {checkout}/.venv" in said
     assert f"-m pip --python {checkout}/.venv/bin/python" in said
     assert "--require-hashes" in said
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["no venv, no pip", "no Python"])
+def test_uv_will_do(checkout: Path, there: bool) -> None:
+    log = checkout / "log"
+    if there:
+        script(checkout / "bin" / "python3.11", 'case "$2" in *venv*) exit 1 ;; esac')
+    script(
+        checkout / "bin" / "uv",
+        f'echo "$*" >>{log}\n'
+        f'[ "$1" = pip ] || {{ {shutil.which("mkdir")} -p {checkout}/.venv/bin\n'
+        f'printf "#!/bin/sh\\necho ran\\n" >{checkout}/.venv/bin/python\n'
+        f"{shutil.which('chmod')} +x {checkout}/.venv/bin/python; }}",
+    )
+    done = run(checkout)
+    assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
+    made, installed = log.read_text().splitlines()
+    assert made == f"venv -q --python {'python3.11' if there else '3.11'} {checkout}/.venv"
+    assert "--require-hashes" in installed
+    assert (checkout / ".venv" / "host.txt").is_file()
 
 
 def test_current_environment_is_used_as_it_is(checkout: Path) -> None:
