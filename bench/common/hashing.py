@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,9 +26,6 @@ def digest_lines(pairs: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-_AGAIN = "delete this directory and prepare again"
-
-
 def verify(directory: Path, sha256: str) -> None:
     """Raise ArtifactError unless the directory's content has this hash."""
     if not directory.is_dir():
@@ -39,19 +35,8 @@ def verify(directory: Path, sha256: str) -> None:
         raise ArtifactError(
             f"artifact is corrupt: content hash {actual[:12]}, expected {sha256[:12]}",
             where=str(directory),
-            remedy=_AGAIN,
+            remedy="delete this directory and prepare again",
         )
-
-
-def verify_data(directory: Path) -> None:
-    """Raise ArtifactError unless every array of a data directory has the hash its manifest names."""
-    try:
-        named = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["files"]
-        wrong = [name for name, facts in named.items() if sha256_file(directory / name) != facts["sha256"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"data cache is damaged: {error}", where=str(directory), remedy=_AGAIN) from error
-    if wrong:
-        raise ArtifactError(f"corrupt arrays: {', '.join(wrong)}", where=str(directory), remedy=_AGAIN)
 
 
 def directory_hash(directory: Path) -> str:

@@ -27,10 +27,7 @@ _DEFINITION = "convert/models/definition.py"
 _SOURCES: Mapping[str, tuple[str, ...]] = {
     "embedded": _ARRAYS,
     "photographs": ("data/photographs.py", "data/arrays.py"),
-    "probe": (
-        *(f"convert/models/{name}.py" for name in ("__init__", "definition", "exact", "forward", "probe")),
-        *_ARRAYS,
-    ),
+    "probe": ("convert/models/__init__.py", _DEFINITION, "convert/models/probe.py", *_ARRAYS),
     "state": (_DEFINITION, "convert/models/state.py"),
     "reference": (_DEFINITION,),
 }

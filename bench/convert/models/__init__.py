@@ -10,9 +10,8 @@ from collections.abc import Mapping
 #: Model -> how its `probe` weights are made. `fit_samples`: images the head is fitted on, fewer where a
 #: forward pass is dear (VGG-19: 39 GFLOP an image, MobileNetV2: 0.6). `shift`: what batch norm adds before
 #: a rectifier, in standard deviations. `residual`: gain of a residual branch against its skip connection.
-#: `penalty`: of the head's ridge regression, relative to the mean squared norm of a feature vector.
 MODELS: Mapping[str, Mapping[str, float]] = {
-    "mobilenet_v2": {"fit_samples": 1200, "shift": 1.0, "residual": 0.1, "penalty": 0.56},
-    "vgg19": {"fit_samples": 200, "shift": 1.0, "residual": 1.0, "penalty": 0.32},
-    "densenet121": {"fit_samples": 400, "shift": 1.0, "residual": 1.0, "penalty": 0.18},
+    "mobilenet_v2": {"fit_samples": 1200, "shift": 1.0, "residual": 0.1},
+    "vgg19": {"fit_samples": 200, "shift": 1.0, "residual": 1.0},
+    "densenet121": {"fit_samples": 400, "shift": 1.0, "residual": 1.0},
 }

@@ -48,7 +48,8 @@ def test_a_word_that_names_no_dataset(word: str, message: str) -> None:
         dataset.find(word)
 
 
-def test_what_the_host_knows_of_a_folder(tmp_path: Path) -> None:
+def test_what_the_host_knows_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "REFERENCE_IMAGES", 32)
     found = dataset.find(f"folder:{classes(tmp_path, {'cat': 30, 'dog': 30})}")
     assert (found.name, found.path, found.test, found.calibration) == ("folder", tmp_path, 45, 15)
     assert found.label == f"folder-{found.fingerprint[:8]}"
