@@ -220,17 +220,19 @@ def doctor(_: Context, host: list[str]) -> None:
 
 @task(
     positional=[],
-    iterable=["host"],
+    iterable=["host", "name"],
     help={
-        "everything": "also the wheels, environments, artifacts and images",
+        "everything": "also the wheels, artifacts and images",
         "host": "with --everything: another machine's engine to clear of the kit too",
+        "name": "only this run; may be given again",
+        "yes": "without a question",
     },
 )
-def clean(_: Context, host: list[str], everything: bool = False) -> None:
-    """Delete the runs in out/."""
+def clean(c: Context, host: list[str], name: list[str], everything: bool = False, yes: bool = False) -> None:
+    """Delete the runs in out/; asks first."""
     from images.desk.clean import clean as wipe
 
-    wipe(ROOT, everything=everything, hosts=host)
+    wipe(ROOT, names=name, everything=everything, hosts=host, yes=yes, dry=bool(c.config.run.dry))
 
 
 @task(
@@ -243,10 +245,10 @@ def test(c: Context, only: str = "", lint: bool = False) -> None:
     install_test_tools(ROOT)
     with c.cd(str(ROOT)):
         for check in ("ruff check .", "ruff format --check .", "mypy"):
-            c.run(f"{sys.executable} -m {check}")
+            c.run(f"{sys.executable} -P -m {check}")
         c.run(f"{Path(sys.executable).with_name('lint-imports')} --no-logo --no-cache")
         if not lint:
-            c.run(f"{sys.executable} -m pytest {f'tests/{only}' if only else ''}")
+            c.run(f"{sys.executable} -P -m pytest {f'tests/{only}' if only else ''}")
 
 
 @task

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.common.errors import UsageError
+
 PYTHON = "3.11"  # what the base's Debian suite ships; wheels, bytecode and engine `native` follow it
 
 # Is told, a line at a time, what is being done; `print` will do.
@@ -17,8 +19,17 @@ def epoch() -> int:
     """Return the one date (seconds) that every file in an image carries.
 
     A constant rather than the commit's date: two commits with the same wheels share their layers.
+    Raises UsageError where SOURCE_DATE_EPOCH sets it and is no date.
     """
-    return int(os.environ.get("SOURCE_DATE_EPOCH", "1767225600"))  # 2026-01-01
+    word = os.environ.get("SOURCE_DATE_EPOCH", "").strip() or "1767225600"  # 2026-01-01
+    # a gzip header has 32 bits for it
+    if not (word.isascii() and word.isdigit() and int(word) < 1 << 32):
+        raise UsageError(
+            f"{word!r} is no date in seconds since 1970",
+            where="SOURCE_DATE_EPOCH",
+            remedy="unset it: the kit has a date of its own for every file",
+        )
+    return int(word)
 
 
 def size(count: float) -> str:

@@ -7,6 +7,8 @@ Programming errors are not caught here: they keep their traceback.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 
 
@@ -74,6 +76,12 @@ class MeasureError(KitError):
     exit_code = 8
 
 
+class OutsideError(KitError):
+    """The disk is full, or the system refuses a file, a folder, a program or a connection."""
+
+    exit_code = 9
+
+
 class RegressionError(KitError):
     """A compared run is slower or less accurate than the one it is measured against."""
 
@@ -102,6 +110,33 @@ class DisagreesError(KitError):
     """A published set was measured again, and a comparable cell does not agree."""
 
     exit_code = 14
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EDQUOT: "free some space and run the same command again",
+    errno.EACCES: "give this user the right to it, or run as its owner",
+    errno.EPERM: "give this user the right to it, or run as its owner",
+    errno.EROFS: "make it writable, or work in a copy of the checkout elsewhere",
+    errno.ENOENT: "look at the path",
+    errno.ENOTDIR: "look at the path: a part of it is a file",
+    errno.EISDIR: "look at the path: it is a folder",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ELOOP: "look at the path: a link leads back to itself",
+    errno.EMFILE: "allow more open files (ulimit -n) and run the same command again",
+    errno.ENOMEM: "free some memory and run the same command again",
+}
+
+
+def outside(error: OSError) -> OutsideError:
+    """What the system refused, in the kit's words: the file, what is wrong, what to do."""
+    names = [
+        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
+    ]
+    remedy = _REMEDIES.get(error.errno or 0, "mend that, and run the same command again")
+    return OutsideError(
+        error.strerror or str(error) or type(error).__name__, where=" -> ".join(names), remedy=remedy
+    )
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -29,8 +29,8 @@ _HEAD = """# Reference
 
 Generated from the code by `invoke generate`, do not edit. What the words mean is in the README.
 """
-# The two that no class of bench.common.errors stands for; images/desk/line.py ends with them.
-_OTHER_CODES = {9: "The disk is full.", 130: "Stopped by hand; the same command goes on."}
+# The one that no class of bench.common.errors stands for; images/desk/line.py ends with it.
+_OTHER_CODES = {130: "Stopped by hand; the same command goes on."}
 
 
 def render(root: Path) -> str:

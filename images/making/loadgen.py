@@ -131,6 +131,7 @@ def download(requirements: Sequence[str], folder: Path) -> None:
         done = subprocess.run(
             [
                 sys.executable,
+                "-P",  # no module of the working directory
                 "-m",
                 "pip",
                 "download",
@@ -167,7 +168,7 @@ def _unpack(source: Lock, scratch: Path) -> Path:
 
 def _compile(compiler: str, tree: Path, tools: Path, ground: Sysroot, target: Path) -> None:
     """Compile every source on a core of its own, then link: one of them takes a third of the whole."""
-    major, minor = (tree / "VERSION.txt").read_text().strip().split(".")[:2]
+    major, minor = (tree / "VERSION.txt").read_text(encoding="utf-8").strip().split(".")[:2]
     options = [*FLAGS, f"-DMAJOR_VERSION={major}", f"-DMINOR_VERSION={minor}"]
     options += ["-I.", f"-I{tools / 'pybind11' / 'include'}", *ground.compile_flags(compiler)]
     options += [f"-ffile-prefix-map={target.parent}=."]  # assert() writes the paths of headers

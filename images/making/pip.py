@@ -30,6 +30,7 @@ def pip(
     return subprocess.run(
         [
             sys.executable,
+            "-I",  # no module of the working directory, none that PYTHONPATH names
             "-c",
             _PIP_AS,
             MACHINES[arch],

@@ -60,7 +60,7 @@ def lock_image(path: Path, requirements: Sequence[str], arch: str, indexes: Sequ
     if sys.version_info[:2] != tuple(map(int, PYTHON.split("."))):
         raise BuildError(
             f"locks are made with Python {PYTHON}: pip evaluates markers for its own Python",
-            remedy=f"rm -r .venv, and put python{PYTHON} first on PATH",
+            remedy=f"rm -r .cache/host, and put python{PYTHON} first on PATH",
         )
     write(path, requirements, resolve(requirements, arch, indexes))
 
@@ -118,7 +118,7 @@ def lock_all(root: Path) -> None:
         loadgen.download(matrix.loadgen.source, Path(folder))
         pins = [_pin_of(requirement, Path(folder)) for requirement in matrix.loadgen.source]
     write(root / "images" / "locks" / f"{loadgen.SOURCE_LOCK}.txt", matrix.loadgen.source, pins)
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for name, asked in (("host", []), ("test", project["optional-dependencies"]["test"])):
         print(name, flush=True)
         lock_host(root / "images" / "locks" / f"{name}.txt", [*project["dependencies"], *asked])
@@ -136,7 +136,7 @@ def install_test_tools(root: Path) -> None:
     lock, stamp = root / "images" / "locks" / "test.txt", Path(sys.prefix, "test.txt")
     if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
         return
-    command = ["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "-r"]
+    command = ["-I", "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "-r"]
     done = subprocess.run([sys.executable, *command, str(lock)], check=False, capture_output=True, text=True)
     if done.returncode:
         raise BuildError(f"cannot install the test tools:\n{done.stderr.strip()}", where=lock.name)
