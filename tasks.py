@@ -154,12 +154,18 @@ def images_(session: Session, weigh: bool = False, json: bool = False) -> None:
     show(session, weigh=weigh, as_json=json)
 
 
-@kit_task(help={"export": "write the plan's artifacts to this file", "import": "add a file's artifacts"})
-def models(session: Session, export: str = "", import_: str = "") -> None:
+@kit_task(
+    help={
+        "export": "write the plan's artifacts to this file",
+        "import": "add a file's artifacts",
+        "images": "with --export: also your own images, as arrays",
+    }
+)
+def models(session: Session, export: str = "", import_: str = "", images: bool = False) -> None:
     """Make the plan's artifacts, or carry them from machine to machine."""
     from images.desk.models import show_models
 
-    show_models(session, export, import_)
+    show_models(session, export, import_, images=images)
 
 
 @kit_task(

@@ -19,6 +19,7 @@ from typing import Any
 from bench.common import hashing
 from bench.common.errors import ArtifactError
 from bench.convert import wanted
+from bench.data import dataset
 from bench.store import artifacts as store
 from bench.store.artifacts import Artifact
 from bench.store.recipes import Recipe
@@ -32,13 +33,22 @@ MANIFEST = "manifest.json"
 OWN = ("sha256", "bytes", "files", "recipe")  # of an index entry; the rest are facts of the maker
 
 
-def export(session: Session, target: Path) -> list[Artifact]:
-    """Write what the plan needs and the cache has to `target`, and return what was written."""
+def export(session: Session, target: Path, *, images: bool = False) -> list[str]:
+    """Write what the plan needs and the cache has to `target`; return the datasets that were left out.
+
+    A user's own images are left out without `images`: they may be private, or another's to give away.
+    """
     cache = session.workspace.cache
     found = [store.lookup(cache, recipe) for recipe in wanted.recipes(specification(session, str(cache)))]
-    chosen = [artifact for artifact in found if artifact is not None]
-    write(chosen, target)
-    return chosen
+    there = [artifact for artifact in found if artifact is not None]
+    private = [] if images else [artifact for artifact in there if _is_users_images(artifact)]
+    write([artifact for artifact in there if artifact not in private], target)
+    return [artifact.entry["recipe"]["dataset"] for artifact in private]
+
+
+def _is_users_images(artifact: Artifact) -> bool:
+    recipe = artifact.entry["recipe"]
+    return bool(recipe["format"] == "dataset" and recipe["dataset"] != dataset.DATASETS[0])
 
 
 def write(chosen: list[Artifact], target: Path) -> None:

@@ -6,6 +6,8 @@ import gzip
 import json
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from fixtures_artifacts import fake, make_spec
@@ -17,6 +19,7 @@ from bench.convert.wanted import recipes
 from bench.store import artifacts as store
 from bench.store.artifacts import Artifact
 from bench.store.recipes import Recipe
+from images.choosing.session import Session
 from images.making.tarball import stream
 from images.preparing import transfer
 from images.preparing.transfer import Loaded
@@ -45,6 +48,30 @@ def test_what_is_exported_arrives_whole_and_nothing_is_left_to_make(
         if artifact.entry["recipe"]["format"] != "dataset":
             hashing.verify(there.cache / "artifacts" / artifact.sha256, artifact.sha256)
     assert transfer.load(there, archive) == Loaded(len(chosen), ()), "a second import changes nothing"
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_users_images_travel_only_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    """`models --export` packed the arrays of --dataset folder: though the docs promised that none leaves."""
+    here = Workspace(tmp_path / "here")
+    spec = make_spec(
+        here.cache, dataset="folder", data={"path": "/photos", "fingerprint": "1a2b3c4d" * 8, "samples": 0}
+    )
+    made = {recipe.key: fake(here.cache, recipe) for recipe in recipes(spec)}
+    monkeypatch.setattr(transfer, "specification", lambda *_: spec)
+    session = cast(Session, SimpleNamespace(workspace=here))
+    left = transfer.export(session, tmp_path / "archive", images=asked)
+    with tarfile.open(tmp_path / "archive") as tar:
+        packed = {name.partition("/")[0] for name in tar.getnames()} - {transfer.MANIFEST}
+        manifest = json.loads(tar.extractfile(transfer.MANIFEST).read())  # type: ignore[union-attr]
+    assert set(manifest["entries"]) == packed
+    arrays = {key for key, artifact in made.items() if artifact.entry["recipe"]["format"] == "dataset"}
+    own = {key for key in arrays if made[key].entry["recipe"]["dataset"] != "fashion-mnist"}
+    assert len(own) == 1
+    assert set(made) - packed == (set() if asked else own)
+    assert left == ([] if asked else ["folder-1a2b3c4d"])
 
 
 def test_an_import_takes_the_place_of_what_was_made_here(
