@@ -5,6 +5,7 @@ A thread beside LoadGen looks once a second; how long it took the processor for 
 
 from __future__ import annotations
 
+import resource
 import statistics
 import threading
 import time
@@ -22,6 +23,13 @@ HOT_C = 80.0
 _EAGER = ("performance", "ondemand", "schedutil")
 #: The share of the cores' time that others may take without a mark; the kit's own progress line takes some.
 OTHERS = 0.05
+#: What the process took from the kernel during a run: the result's name, getrusage(2)'s.
+_USAGE = {
+    "minor_faults": "ru_minflt",
+    "major_faults": "ru_majflt",
+    "voluntary_switches": "ru_nvcsw",
+    "involuntary_switches": "ru_nivcsw",
+}
 
 
 class Watch:
@@ -37,11 +45,13 @@ class Watch:
     def __enter__(self) -> Watch:
         self._before, self._watching = self._machine.read(), self._machine.changes
         self._started, self._own = time.monotonic(), time.process_time()
+        self._usage = resource.getrusage(resource.RUSAGE_SELF)
         if self._watching:
             self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._usage_after = resource.getrusage(resource.RUSAGE_SELF)
         self._over.set()
         if self._watching:
             self._thread.join()
@@ -50,12 +60,16 @@ class Watch:
         self._after = self._machine.read()
 
     def document(self) -> dict[str, Any]:
-        """The result file's `before`, `during` (None where nothing the machine tells changes) and `after`."""
+        """A round's `before`, `during` (None where nothing the machine tells changes), `after` and more."""
         return {
             "before": self._before.document(),
             "during": self._during() if self._watching else None,
             "after": self._after.document(),
             "others": self._others(),
+            "usage": {
+                name: getattr(self._usage_after, field) - getattr(self._usage, field)
+                for name, field in _USAGE.items()
+            },
         }
 
     def _others(self) -> float | None:

@@ -19,6 +19,7 @@ from typing import Any
 from bench.common.errors import KitError, MeasureError
 from bench.common.events import Emit
 from bench.device import environment
+from bench.measure import allocator
 from bench.measure.cell_run import CellRun
 from bench.measure.loadgen.settings import seeds_of
 from bench.measure.upload import Upload
@@ -89,6 +90,7 @@ def _measure(work: Work, cell: Mapping[str, Any]) -> None:
     result = results.open_for(path, cell["key"])
     number, one = work.spec["round"], None
     gc.collect()  # a runner and its library refer to each other: the last cell would count in this one
+    allocator.give_back()
     if number and not results.has_round(result, number):
         started = time.perf_counter()
         environment.reset_peak_memory()
@@ -98,7 +100,8 @@ def _measure(work: Work, cell: Mapping[str, Any]) -> None:
         result = results.with_round(result or _header(work, cell), row)
         results.save(path, result)
         if not result["evidence"]["facts"]:
-            result = {**result, "evidence": _evidence(one)}
+            told = "" if work.emulated else allocator.warning(row, cell["batch"])
+            result = {**result, "evidence": _evidence(one, told)}
             results.save(path, result)
     shown = work.spec["performance"] and not work.emulated
     if (number and shown) or (result and result["judged"]):
@@ -108,10 +111,10 @@ def _measure(work: Work, cell: Mapping[str, Any]) -> None:
     _judge(one or CellRun(work, cell), result, path)
 
 
-def _evidence(one: CellRun) -> dict[str, Any]:
-    """The timed model's kernel evidence; what cannot be read is a warning of its own."""
+def _evidence(one: CellRun, told: str) -> dict[str, Any]:
+    """The timed model's kernel evidence, and what is `told` of its round; what cannot be read is told too."""
     try:
-        return one.runner.evidence().document()
+        return one.runner.evidence().plus(*filter(None, [told])).document()
     except Exception as error:
         why = f"kernel evidence could not be read: {reason_of(error)}"
         return {"summary": "not recorded", "facts": {}, "warnings": [why]}

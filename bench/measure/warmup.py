@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from bench.measure.allocator import keep_freed_memory
 from bench.measure.loadgen.settings import Pace
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ def warm_up(runner: Runner, scenario: str, loaded: int, warm_calls: int) -> Pace
     """Time calls of `runner.run` (or rounds of its queue) over the `loaded` bound samples.
 
     After `warm_calls`, rounds are timed until three are done and 0.15 s have passed, or 0.6 s; the fastest
-    counts, because LoadGen must be given enough queries for the fastest it can get.
+    counts, because LoadGen must be given enough queries for the fastest it can get. What is freed from here
+    on stays with the process.
     """
+    keep_freed_memory()
     starts = range(0, loaded - runner.batch + 1, runner.batch)
     if scenario == "Offline" and hasattr(runner, "start"):
         queue = cast("AsyncRunner", runner)

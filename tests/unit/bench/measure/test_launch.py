@@ -26,15 +26,22 @@ class Stand:
     """Stands for a cell under test; a part that is an exception is raised."""
 
     parts: Mapping[str, Any]
+    usage: Mapping[str, int] = dict.fromkeys(
+        ("minor_faults", "major_faults", "voluntary_switches", "involuntary_switches"), 0
+    )
 
     def __init__(self, work: Any, cell: Mapping[str, Any]) -> None:
         self.number, self.runner = work.spec["round"], self
 
     def timed(self) -> dict[str, Any]:
-        return round_of(CELL, self.number)
+        return {**round_of(CELL, self.number), "usage": self.usage}
 
     def evidence(self) -> Any:
-        return SimpleNamespace(document=lambda: self._part("evidence"))
+        return SimpleNamespace(plus=self._told)
+
+    def _told(self, *told: str) -> Any:
+        found = self._part("evidence")
+        return SimpleNamespace(document=lambda: {**found, "warnings": [*found["warnings"], *told]})
 
     def accuracy(self) -> dict[str, Any]:
         return {"accuracy": self._part("accuracy"), "accuracy_reason": None}
@@ -52,7 +59,7 @@ class Stand:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Launch rounds of the one cell; the result on disk, and the reasons of events that failed."""
     spec: dict[str, Any] = {"results": str(tmp_path), "rounds": 3, "performance": True}
-    spec["cells"] = [{"id": CELL.id, "key": WHOLE["key"]}]
+    spec["cells"] = [{"id": CELL.id, "key": WHOLE["key"], "batch": CELL.batch}]
     header = {name: value for name, value in WHOLE.items() if name not in ("agreement", "accuracy")}
     later = {"accuracy_reason": "later", "agreement_reason": "later", "judged": False, "rounds": []}
     blank = {"evidence": {"summary": "not recorded", "facts": {}, "warnings": []}}
@@ -126,3 +133,10 @@ def test_what_was_edited_since_it_was_prepared_is_not_judged_by(
     np.save(tmp_path / folder / file, np.array([0, 1, 3, 2]))
     with pytest.raises(ArtifactError, match="content hash"):
         work.verify()
+
+
+def test_page_faults_in_the_timed_run_are_warned_of(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stand, "usage", {**Stand.usage, "minor_faults": 1 << 30})
+    found, _ = run(1)
+    assert "page faults a call" in found["evidence"]["warnings"][-1]
+    assert found["rounds"][0]["usage"]["minor_faults"] == 1 << 30
