@@ -18,8 +18,7 @@ from typing import Any
 
 from bench.common.errors import KitError, MeasureError
 from bench.common.events import Emit
-from bench.device import environment
-from bench.measure import allocator
+from bench.device import allocator, environment
 from bench.measure.cell_run import CellRun
 from bench.measure.loadgen.settings import seeds_of
 from bench.measure.upload import Upload

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from bench.measure.allocator import keep_freed_memory
+from bench.device.allocator import keep_freed_memory
 from bench.measure.loadgen.settings import Pace
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure import allocator
+from bench.device import allocator
 
 # As a framework without an arena: 40 MB, written to, in two threads, freed after each use.
 PROGRAM = """
 import ctypes, resource, sys, threading
-from bench.measure.allocator import keep_freed_memory
+from bench.device.allocator import keep_freed_memory
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
