@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from checkout import TIMINGS, Kit
 
+from bench.data import dataset
+
 BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 
 pytestmark = [
@@ -39,9 +41,12 @@ def test_an_emulated_quick_run_checks_outputs_and_tells_no_timing(kit: Kit) -> N
     [result] = kit.results().values()
     assert result["environment"]["emulated"] is True
     assert result["performance"] is False
-    # As many as ran before the round's end: the load of this machine decides how many that is.
-    assert 1 <= result["agreement"]["samples"] <= result["rounds"][0]["queries"]
-    assert result["agreement"]["mean_cosine"] > 0.99
+    # As many as the profile's limit allows at this pace: the load of this machine decides how many that is.
+    found = result["agreement"]
+    assert 1 <= found["samples"] <= dataset.REFERENCE_IMAGES
+    # INT8 on the dataset's ten centred logits: 0.92, KL 0.012 here; shuffled logits are below 0.3
+    assert found["mean_cosine"] > 0.8
+    assert found["mean_kl"] < 0.1
     report = kit.told()
     assert "correctness only" in report.lower()
     assert not TIMINGS.search(report)
