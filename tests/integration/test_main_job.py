@@ -78,7 +78,9 @@ def test_a_killed_run_loses_only_the_cell_in_flight(kit: Kit) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     after = kit.results()
     assert len(after) == 15
-    assert {name: after[name] for name in kept} == kept, "what was measured is not measured twice"
+    for name, result in kept.items():  # the one in flight may be timed and not yet judged
+        assert after[name]["rounds"] == result["rounds"], "what was measured is not measured twice"
+        assert after[name] == result or not result["judged"], name
 
 
 def test_a_half_written_result_fails_its_cell_and_keeps_the_others(kit: Kit) -> None:
