@@ -62,3 +62,10 @@ class Kit:
         """The text of the report, without Table I's criteria and the paper's quoted claims."""
         source = (self.run_dir / "report.html").read_text()
         return re.sub(r"<[^>]*>", " ", _UNMEASURED.sub(" ", source))
+
+
+def assert_kept(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
+    """What was measured is not measured twice; what was timed and not yet judged is judged, no more."""
+    for name, result in before.items():
+        assert after[name]["rounds"] == result["rounds"], name
+        assert after[name] == result or not result["judged"], name

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import ROOT, Kit
+from checkout import ROOT, Kit, assert_kept
 from engines import OWN, SecondEngine, second_engine, ssh_server, swarm
 from local_registry import free_port
 
@@ -90,7 +90,7 @@ def test_an_engine_killed_in_mid_run_loses_nothing_and_nothing_is_measured_twice
     assert f"lost {second.host}" in said
     after = kit.results()
     assert len(after) == 15
-    assert {name: after[name] for name in kept} == kept
+    assert_kept(kept, after)
     assert all([row["round"] for row in result["rounds"]] == [1] for result in after.values())
     second.start()
 
